@@ -1,0 +1,135 @@
+"""The gate's answer: PASS, FAIL or INCONCLUSIVE, with every rule's outcome and what it compared."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+
+class Outcome(StrEnum):
+    """What one rule says."""
+
+    PASSED = "passed"
+    FAILED = "failed"
+    UNDECIDABLE = "undecidable"
+
+
+class Verdict(StrEnum):
+    """What the whole policy says. Only PASS opens the gate."""
+
+    PASS = "PASS"  # noqa: S105 - a verdict, not a password
+    FAIL = "FAIL"
+    INCONCLUSIVE = "INCONCLUSIVE"
+
+
+@dataclass(frozen=True)
+class RuleOutcome:
+    """One rule's outcome, with the numbers it compared.
+
+    `rule` is the rule as the policy wrote it (plain JSON); `reason` is one readable sentence naming metric, slice,
+    value, bound and the nearest flip; `cause` is a short word for an undecidable outcome (`missing`, `not_finite`,
+    `no_baseline`, `too_few_rows` …); `compared` holds the numbers, non-finite ones by kind; `parts` are the outcomes
+    of inner rules.
+    """
+
+    rule: Mapping[str, Any]
+    outcome: Outcome
+    reason: str
+    cause: str = ""
+    compared: Mapping[str, Any] = field(default_factory=dict)
+    parts: tuple[RuleOutcome, ...] = ()
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain JSON."""
+        return {
+            "rule": dict(self.rule),
+            "outcome": self.outcome.value,
+            "reason": self.reason,
+            "cause": self.cause,
+            "compared": dict(self.compared),
+            "parts": [part.to_json() for part in self.parts],
+        }
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> RuleOutcome:
+        """Inverse of `to_json`."""
+        return cls(
+            **{
+                **data,
+                "outcome": Outcome(data["outcome"]),
+                "parts": tuple(cls.from_json(part) for part in data["parts"]),
+            }
+        )
+
+
+@dataclass(frozen=True)
+class GateDecision:
+    """A policy applied to an evaluation, bound to exactly what it judged.
+
+    It binds model name and alias, the candidate's payload digest, the policy's digest, the data's digest, the
+    baseline's version and the alias's generation at that moment. `inputs` is everything the verdict was computed
+    from, so that it can be recomputed from this record alone (law L6).
+    """
+
+    decision_id: str
+    run_id: str
+    evaluation_id: str
+    model: str
+    alias: str
+    verdict: Verdict
+    outcomes: tuple[RuleOutcome, ...]
+    policy_name: str
+    policy_text: str
+    policy_digest: str
+    payload_digest: str
+    data_digest: str
+    baseline_version: int | None
+    alias_generation: int
+    no_baseline: bool
+    code_version: str
+    inputs: Mapping[str, Any] = field(default_factory=dict)
+    actor: Mapping[str, Any] = field(default_factory=dict)
+    created_at: datetime | None = None
+
+    @property
+    def passed(self) -> bool:
+        """Whether the gate opens."""
+        return self.verdict is Verdict.PASS
+
+    @property
+    def reasons(self) -> str:
+        """Why, in one line: what blocked, or, when nothing did, what was asserted."""
+        blocking = [o for o in self.outcomes if o.outcome is not Outcome.PASSED]
+        return "; ".join(o.reason for o in (blocking or self.outcomes))
+
+    @property
+    def ref(self) -> dict[str, Any]:
+        """A small JSON reference, to hand from step to step."""
+        return {"decision_id": self.decision_id, "run_id": self.run_id, "verdict": self.verdict.value}
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain JSON without the time, which the store keeps."""
+        data = dict(self.__dict__)
+        data.pop("created_at")
+        return {
+            **data,
+            "verdict": self.verdict.value,
+            "outcomes": [o.to_json() for o in self.outcomes],
+            "inputs": dict(self.inputs),
+            "actor": dict(self.actor),
+        }
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any], created_at: datetime | None = None) -> GateDecision:
+        """Inverse of `to_json`."""
+        return cls(
+            **{
+                **data,
+                "verdict": Verdict(data["verdict"]),
+                "outcomes": tuple(RuleOutcome.from_json(o) for o in data["outcomes"]),
+                "created_at": created_at,
+            }
+        )
