@@ -41,7 +41,10 @@ from penstock.model.versions import (
 
 @dataclass(frozen=True)
 class NewRun:
-    """What `MetadataStore.open_run` needs to create a run."""
+    """What `MetadataStore.open_run` needs to create a run.
+
+    With `first`, `logged` (the run's params and tags) is written as that step's own, in the same transaction.
+    """
 
     run_id: str
     experiment: str
@@ -51,6 +54,8 @@ class NewRun:
     logical_date_ms: int | None
     source: Mapping[str, Any]
     actor: Mapping[str, Any]
+    first: NewAttempt | None = None
+    logged: LogBatch = field(default_factory=LogBatch)
 
 
 @dataclass(frozen=True)
@@ -59,7 +64,8 @@ class NewAttempt:
 
     `host` holds the orchestrator's coordinates of this try (ids, try number, host name), as plain JSON. With `resume`
     the metrics and params of earlier attempts stay visible (training from a checkpoint). With `always` a stored
-    result does not answer: the step runs again.
+    result does not answer: the step runs again. A run that FAILED or was KILLED is reopened by whoever carries on with
+    it; one that FINISHED only by new work with `reopen`, not by judging what it left behind.
     """
 
     step: StepId
@@ -70,6 +76,7 @@ class NewAttempt:
     token: str
     resume: bool = False
     always: bool = False
+    reopen: bool = False
 
 
 @dataclass(frozen=True)
@@ -92,7 +99,7 @@ class MetadataStore(Protocol):
     def open_run(self, new: NewRun) -> tuple[Run, bool]:
         """Return the run with `new.key` and whether this call created it (with its `run_opened` event).
 
-        Idempotent under retries and races. `Conflict` if the key belongs to a run of another experiment.
+        Idempotent under retries and races; a run that FAILED or was KILLED is reopened. `Conflict` if the key belongs to a run of another experiment.
         """
         ...
 
@@ -111,8 +118,9 @@ class MetadataStore(Protocol):
     def begin_attempt(self, new: NewAttempt) -> Attempt | StepResult:
         """Return the stored result if the step with these inputs is done; otherwise a new attempt.
 
-        The new attempt gets the next number and fences every earlier attempt of the step; an ended run is reopened
-        (with its `run_reopened` event). Metrics and params of earlier attempts are superseded unless `new.resume`.
+        The new attempt gets the next number and fences every earlier attempt of the step; an ended run is reopened as
+        `NewAttempt` says (with its `run_reopened` event). Metrics and params of earlier attempts are superseded unless
+        `new.resume`.
         """
         ...
 
@@ -120,17 +128,21 @@ class MetadataStore(Protocol):
         """End an attempt for good, storing its result. Ending it again in the same way changes nothing."""
         ...
 
-    def end_run(self, run_id: str, status: RunStatus, reason: str, actor: Mapping[str, Any]) -> Run:
+    def end_run(
+        self, run_id: str, status: RunStatus, reason: str, actor: Mapping[str, Any], end: StepEnd | None = None
+    ) -> Run:
         """End a run, with its `run_ended` event. Ending it again with the same status changes nothing.
 
-        `IllegalMove` is said as `Conflict` when the run has already ended otherwise. A run whose step's attempt is
-        still running is ended all the same: its status is the caller's word.
+        `end` ends an attempt in the same transaction. `Conflict` when the run has already ended otherwise. A run with
+        an attempt still running is ended all the same: its status is the caller's word.
         """
         ...
 
     def log(self, attempt: Attempt, batch: LogBatch) -> None:
-        """Write all of `batch` or nothing. Logging the same metric point twice keeps one; a param is write-once
-        per attempt (`Conflict`); a tag is replaced.
+        """Write all of `batch` or nothing.
+
+        Logging the same metric point twice keeps one; a param is write-once per attempt (`Conflict`); a tag is
+        replaced.
         """
         ...
 

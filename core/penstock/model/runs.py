@@ -138,7 +138,7 @@ def as_number(field_name: str, value: object) -> float:
 
     NaN and the infinities may be *recorded*; no gate passes on them.
     """
-    if isinstance(value, bool) or isinstance(value, str | bytes) or value is None:
+    if value is None or isinstance(value, bool | str | bytes):
         raise InvalidValue(field_name, value, "a number")
     shape = getattr(value, "shape", ())
     if shape not in {(), (1,)}:
@@ -149,6 +149,15 @@ def as_number(field_name: str, value: object) -> float:
         return float(value.item() if hasattr(value, "item") else value)  # type: ignore[arg-type]
     except (TypeError, ValueError) as error:
         raise InvalidValue(field_name, value, "a number") from error
+
+
+def as_texts(field_name: str, values: Mapping[str, Any] | None) -> dict[str, str]:
+    """Return params or tags as checked names and texts, as MLflow writes them: `str(value)`."""
+    texts = {check_metric_name(name): str(value) for name, value in (values or {}).items()}
+    for name, text in texts.items():
+        if len(text) > 6000:
+            raise InvalidValue(f"{field_name} {name!r}", text, "at most 6000 characters", "Log long texts as artifacts")
+    return texts
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,1 @@
+"""Where bytes live: content-addressed by SHA-256 and verified on every read."""

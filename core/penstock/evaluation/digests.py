@@ -1,0 +1,205 @@
+"""A digest of every cell of every row that does not depend on row order or on how the data was split.
+
+Each row becomes two 64-bit hashes from two independent lanes; a lane's digest is the sum of its row hashes modulo 2^64,
+so partial digests add up (a multiset hash: Clarke et al., "Incremental Multiset Hash Functions and Their Application to
+Memory Integrity Checking", ASIACRYPT 2003). The mixing functions are the 64-bit finalisers of SplitMix64 (Steele, Lea
+and Flood, OOPSLA 2014) and MurmurHash3. Nothing depends on how a version of pandas or NumPy hashes.
+
+It tells apart data that differs by accident or by mistake. It is not meant to resist somebody who constructs two data
+sets with one digest; where that matters the SHA-256 of the files is in the data's fingerprint.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Mapping
+from datetime import date, datetime, time, timedelta
+from decimal import Decimal
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from penstock.errors import InvalidValue
+
+Words = NDArray[np.uint64]
+
+_MASK = 2**64 - 1
+# (shift, multiplier, shift, multiplier, shift) of the two finalisers.
+_MIXERS = (
+    (30, 0xBF58476D1CE4E5B9, 27, 0x94D049BB133111EB, 31),
+    (33, 0xFF51AFD7ED558CCD, 33, 0xC4CEB9FE1A85EC53, 33),
+)
+
+
+def _words(text: bytes, kind: bytes) -> tuple[int, int]:
+    """Return two 64-bit words of the 128-bit BLAKE2b hash of `text`; `kind` (≤ 16 bytes) separates the domains."""
+    value = hashlib.blake2b(text, digest_size=16, person=kind).digest()
+    return int.from_bytes(value[:8], "little"), int.from_bytes(value[8:], "little")
+
+
+_NULL = _words(b"", b"null")
+_FLOAT, _UNSIGNED, _NAIVE, _AWARE, _DURATION, _NANOSECONDS = (
+    np.uint64(_words(name, b"kind")[0])
+    for name in (b"float", b"unsigned", b"timestamp", b"timestamp utc", b"duration", b"nanoseconds")
+)
+
+
+def _mix(words: Words, lane: int) -> Words:
+    """Scramble each 64-bit word; a bijection, so distinct words stay distinct."""
+    first, multiply_first, second, multiply_second, third = _MIXERS[lane]
+    mixed = words ^ (words >> np.uint64(first))
+    mixed *= np.uint64(multiply_first)
+    mixed ^= mixed >> np.uint64(second)
+    mixed *= np.uint64(multiply_second)
+    mixed ^= mixed >> np.uint64(third)
+    return mixed
+
+
+class RowDigest:
+    """The digest of the rows seen so far: `update` with batches, `merge` with other digests, then `result`."""
+
+    def __init__(self) -> None:
+        self.rows = 0
+        self._sums = [0, 0]
+
+    def update(self, batch: pd.DataFrame) -> None:
+        """Add the batch's rows. Raises `InvalidValue` for a column of things that have no content to compare."""
+        totals = [np.zeros(len(batch), dtype=np.uint64) for _ in _MIXERS]
+        for name, column in batch.items():
+            keys = _words(str(name).encode("utf-8", "surrogatepass"), b"column")
+            for lane, cells in enumerate(_cells(column)):
+                totals[lane] += _mix(cells ^ np.uint64(keys[lane]), lane)
+        for lane, total in enumerate(totals):
+            self._sums[lane] = (self._sums[lane] + int(_mix(total, lane).sum(dtype=np.uint64))) & _MASK
+        self.rows += len(batch)
+
+    def merge(self, other: RowDigest) -> None:
+        """Add the rows of another digest."""
+        self.rows += other.rows
+        self._sums = [(mine + theirs) & _MASK for mine, theirs in zip(self._sums, other._sums, strict=True)]
+
+    def result(self) -> str:
+        """Return `rows:<count>:<32 hexadecimal characters>`."""
+        return f"rows:{self.rows}:{self._sums[0]:016x}{self._sums[1]:016x}"
+
+
+class _Lanes(NamedTuple):
+    """One word per cell for each lane; the same array twice where the word is the value itself."""
+
+    first: Words
+    second: Words
+
+    def take(self, codes: NDArray[np.intp]) -> _Lanes:
+        """Return the words at `codes`; -1 is a null."""
+        padded = (np.append(lane, np.uint64(null)) for lane, null in zip(self, _NULL, strict=True))
+        return _Lanes(*(lane[codes] for lane in padded))
+
+
+def _cells(column: pd.Series[Any]) -> _Lanes:
+    """Return each cell's value as words: equal values give equal words, whatever type holds them.
+
+    1, 1.0 and True are equal, -0.0 is 0, and a timestamp is its instant whatever its unit; "1" is not 1.
+    """
+    kind = column.dtype
+    if isinstance(kind, pd.CategoricalDtype):
+        return _cells(pd.Series(kind.categories)).take(column.cat.codes.to_numpy(dtype=np.intp))
+    types = pd.api.types
+    if types.is_bool_dtype(kind) or types.is_integer_dtype(kind):
+        unsigned = types.is_unsigned_integer_dtype(kind)
+        words = _integers(column.to_numpy(dtype=np.uint64 if unsigned else np.int64, na_value=0))
+    elif types.is_float_dtype(kind):
+        words = _floats(column.to_numpy(dtype=np.float64, na_value=np.nan))
+    elif types.is_datetime64_any_dtype(kind) or types.is_timedelta64_dtype(kind):
+        words = _instants(column)
+    else:
+        return _objects(column)
+    nulls = column.isna().to_numpy()
+    if not nulls.any():
+        return _Lanes(words, words)
+    return _Lanes(*(np.where(nulls, np.uint64(null), words) for null in _NULL))
+
+
+def _integers(values: NDArray[Any]) -> Words:
+    words = np.ascontiguousarray(values).view(np.uint64)
+    if values.dtype == np.uint64 and (large := words >= 2**63).any():  # not the negative number with the same bits
+        return np.where(large, _mix(words ^ _UNSIGNED, 0), words)
+    return words
+
+
+def _floats(values: NDArray[np.float64]) -> Words:
+    words = _mix(np.ascontiguousarray(values).view(np.uint64) ^ _FLOAT, 0)
+    whole = (np.abs(values) < 2.0**63) & (values == np.trunc(values))
+    if whole.any():
+        words[whole] = values[whole].astype(np.int64).view(np.uint64)
+    return words
+
+
+def _instants(column: pd.Series[Any]) -> Words:
+    """Return microseconds since 1970, or of a duration, and what is left of nanoseconds."""
+    tag = _NAIVE
+    if pd.api.types.is_timedelta64_dtype(column.dtype):
+        tag = _DURATION
+    elif getattr(column.dtype, "tz", None) is not None or "tz=" in str(column.dtype):
+        tag, column = _AWARE, column.dt.tz_convert("UTC").dt.tz_localize(None)
+    values = column.to_numpy()
+    unit = np.datetime_data(values.dtype)[0]
+    counts = values.view(np.int64)
+    if unit == "ns":
+        words = _mix((counts // 1000).view(np.uint64) ^ tag, 0)
+        rest = (counts % 1000).view(np.uint64)
+        return np.where(rest > 0, words ^ _mix(rest ^ _NANOSECONDS, 0), words)
+    per_unit = {"s": 1_000_000, "ms": 1000, "us": 1}[unit]
+    return _mix((counts * per_unit).view(np.uint64) ^ tag, 0)
+
+
+def _objects(column: pd.Series[Any]) -> _Lanes:
+    """Hash each distinct value once: strings, and objects by their type and content."""
+    try:
+        codes, uniques = pd.factorize(column)
+    except TypeError:  # lists, arrays and dictionaries cannot be looked up
+        values = column.to_numpy(dtype=object)
+        return _hashed(values, column.name).take(np.arange(len(values)))
+    return _hashed(np.asarray(uniques, dtype=object), column.name).take(codes)
+
+
+def _hashed(values: Iterable[Any], name: Any) -> _Lanes:
+    try:
+        words = [_object(value) for value in values]
+    except TypeError as error:
+        raise InvalidValue(f"data column {name!r}", str(error), "numbers, text, times or lists of them") from error
+    table = np.array(words, dtype=np.uint64).reshape(-1, 2)
+    return _Lanes(table[:, 0].copy(), table[:, 1].copy())
+
+
+def _object(value: Any) -> tuple[int, int]:
+    if isinstance(value, str):
+        return _words(value.encode("utf-8", "surrogatepass"), b"text")
+    if isinstance(value, Decimal) and value.is_finite():
+        value = int(value) if value == value.to_integral_value() else value
+        value = float(value) if isinstance(value, Decimal) and Decimal(float(value)) == value else value
+    if isinstance(value, bool | int | np.bool_ | np.integer) and -(2**63) <= int(value) < 2**63:
+        word = int(value) & _MASK
+        return word, word
+    if isinstance(value, float | np.floating):
+        word = int(_floats(np.array([value], dtype=np.float64))[0])
+        return word, word
+    if isinstance(value, bytes):
+        return _words(value, b"bytes")
+    return _words(_spelled(value).encode("utf-8", "surrogatepass"), b"object")
+
+
+def _spelled(value: Any) -> str:
+    """Write a value with its type and its whole content. Raises `TypeError` for what has no such form."""
+    if isinstance(value, np.ndarray | list | tuple):
+        return "[" + ",".join(_spelled(item) for item in value) + "]"
+    if isinstance(value, Mapping):
+        return "{" + ",".join(sorted(f"{_spelled(k)}:{_spelled(v)}" for k, v in value.items())) + "}"
+    if isinstance(value, np.generic):
+        return _spelled(value.item())
+    if isinstance(value, datetime | date | time):
+        return f"{type(value).__name__} {value.isoformat()}"
+    if value is None or isinstance(value, str | bytes | int | float | complex | Decimal | timedelta):
+        return f"{type(value).__name__} {value!r}"
+    raise TypeError(f"values of type {type(value).__name__}")

@@ -1,0 +1,216 @@
+"""A handle on a run: log into it, do steps in it, close it."""
+
+from __future__ import annotations
+
+import hashlib
+import inspect
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from penstock.errors import InvalidValue
+from penstock.model.data import DataSource
+from penstock.model.ids import check_artifact_path, check_metric_name, check_step_name
+from penstock.model.runs import (
+    Attempt,
+    AttemptState,
+    LogBatch,
+    Metric,
+    Run,
+    RunStatus,
+    StepId,
+    StepResult,
+    as_number,
+    as_texts,
+)
+from penstock.model.versions import FileEntry, LoggedModel, manifest_digest
+from penstock.ports import StepEnd
+from penstock.services.once import error_text, new_attempt, once
+from penstock.services.wiring import Wiring
+
+
+class ActiveRun:
+    """A run that can be logged into. What is logged belongs to a step of the run (`main` unless said otherwise).
+
+    As a context manager it closes the run: FINISHED, or FAILED when the block raises. The first thing logged begins an
+    attempt of the step: it fences older attempts, whose metrics and params no longer count.
+    """
+
+    def __init__(
+        self,
+        wiring: Wiring,
+        run: Run,
+        *,
+        step: str = "main",
+        map_index: int = -1,
+        attempt: Attempt | None = None,
+        created: bool = False,
+    ) -> None:
+        self._wiring = wiring
+        self._step = StepId(run.run_id, step, map_index)
+        self._attempt = attempt
+        self._begun_here = attempt is None
+        self.record = run
+        self.created = created
+
+    def __repr__(self) -> str:
+        return f"<run {self.run_id} {self.record.experiment} {self.record.key} step={self._step}>"
+
+    @property
+    def run_id(self) -> str:
+        """The run's id: 32 hexadecimal characters that follow from its key."""
+        return self.record.run_id
+
+    @property
+    def ref(self) -> dict[str, Any]:
+        """A small JSON reference, to hand from step to step."""
+        return {"run_id": self.run_id, "experiment": self.record.experiment, "partition": self.record.key.partition}
+
+    # -------------------------------------------------------------------------------------------------- logging
+
+    def log_metric(self, name: str, value: object, step: int = 0) -> None:
+        """Record one number; NaN and ±inf may be recorded, and no gate passes on them."""
+        self.log_metrics({name: value}, step)
+
+    def log_metrics(self, metrics: Mapping[str, object], step: int = 0) -> None:
+        """Record numbers at a training step, all of them or none."""
+        points = [Metric(name, as_number(f"metric {name!r}", value), step) for name, value in metrics.items()]
+        self._log(LogBatch(metrics=tuple(points)))
+
+    def log_params(self, params: Mapping[str, object]) -> None:
+        """Record params; a param is written once per attempt."""
+        self._log(LogBatch(params=as_texts("param", params)))
+
+    def set_tags(self, tags: Mapping[str, object]) -> None:
+        """Set tags of the run, replacing those of the same name."""
+        self._log(LogBatch(tags=as_texts("tag", tags)))
+
+    def log_input(self, data: Any, role: str = "train", *, label: str | None = None, name: str = "") -> None:
+        """Record a dataset this run reads: its digest over every cell, its rows and schema; never the rows."""
+        source = data if isinstance(data, DataSource) else DataSource(data, label=label, name=name)
+        self._log(LogBatch(inputs=(self._wiring.reader().describe(source, role),)))
+
+    def log_artifact(self, path: str | Path, artifact_path: str = "") -> FileEntry:
+        """Store a file under `artifact_path` (default: its own name), replacing what was there."""
+        local = Path(path)
+        entry = self._store_file(local, check_artifact_path(artifact_path or local.name))
+        self._wiring.store.put_artifacts(self._writing(), [entry])
+        return entry
+
+    def log_model(
+        self, model: Any, name: str = "model", *, input_example: Any = None, trusted_types: Sequence[str] = ()
+    ) -> LoggedModel:
+        """Save a model in the MLmodel layout, store its files and seal it.
+
+        scikit-learn models are saved with skops, not pickle: types it does not know must be listed in `trusted_types`
+        (`Untrusted` names them). Logging the same model again returns the one logged first. Nothing is visible before
+        everything is stored.
+        """
+        check_metric_name(name)
+        attempt = self._writing()
+        with tempfile.TemporaryDirectory(prefix="penstock-") as scratch:
+            folder = Path(scratch) / "model"
+            folder.mkdir()
+            packaged = self._wiring.model_format().save(
+                model, folder, run_id=self.run_id, name=name, input_example=input_example, trusted_types=trusted_types
+            )
+            paths = sorted(path for path in folder.rglob("*") if path.is_file())
+            files = tuple(self._store_file(path, path.relative_to(folder).as_posix()) for path in paths)
+        logged = LoggedModel(
+            model_id=packaged.model_id,
+            run_id=self.run_id,
+            name=name,
+            payload_digest=packaged.payload_digest,
+            manifest_digest=manifest_digest(files),
+            flavor=packaged.flavor,
+            size_bytes=sum(file.size_bytes for file in files),
+            files=files,
+            facts=packaged.facts,
+        )
+        return self._wiring.store.add_model(attempt, logged)
+
+    def _store_file(self, path: Path, artifact_path: str) -> FileEntry:
+        sha256, size = self._wiring.artifacts.put_file(path)
+        return FileEntry(artifact_path, sha256, size)
+
+    def _log(self, batch: LogBatch) -> None:
+        self._wiring.store.log(self._writing(), batch)
+
+    def _writing(self) -> Attempt:
+        if self._attempt is None:
+            begun = self._wiring.store.begin_attempt(
+                new_attempt(self._wiring, self._step, {}, always=True, reopen=True)
+            )
+            assert isinstance(begun, Attempt)  # noqa: S101 - `always` never answers with a stored result
+            self._attempt = begun
+        return self._attempt
+
+    # ---------------------------------------------------------------------------------------------------- steps
+
+    def step(
+        self, name: str, work: Callable[..., Any], /, *, map_index: int = -1, resume: bool = False, **inputs: Any
+    ) -> Any:
+        """Do a step of the run once: `work(run, **inputs)`, whose result must be plain JSON.
+
+        If this step has been done with these inputs and this code, its stored result is returned and `work` is not
+        called. With other inputs, or after `work`'s source changed, it is done again and the old result is kept. With
+        `resume` the metrics of an attempt that was cut off stay (training from a checkpoint).
+        """
+        declared = {"inputs": self._declared(inputs), "code": _code_digest(work)}
+        step = StepId(self.run_id, check_step_name(name), map_index)
+
+        def do(attempt: Attempt) -> Any:
+            handle = ActiveRun(self._wiring, self.record, step=name, map_index=map_index, attempt=attempt)
+            value = work(handle, **inputs)
+            ended = self._wiring.store.end_attempt(StepEnd(attempt, AttemptState.DONE, value))
+            assert isinstance(ended, StepResult)  # noqa: S101 - an attempt that is DONE has left its result
+            return ended.value
+
+        new = new_attempt(self._wiring, step, declared, resume=resume, reopen=True)
+        return once(self._wiring, new, do, lambda value: value)
+
+    def _declared(self, inputs: Mapping[str, Any]) -> dict[str, Any]:
+        declared = {}
+        for name, value in inputs.items():
+            is_data = isinstance(value, DataSource)
+            declared[name] = dict(self._wiring.reader().fingerprint(value)) if is_data else value
+        return declared
+
+    # -------------------------------------------------------------------------------------------------- closing
+
+    def close(self, status: RunStatus = RunStatus.FINISHED, reason: str = "") -> Run:
+        """End the run, and with it the attempt this handle has begun."""
+        end = None
+        if self._attempt is not None and self._begun_here:
+            state = AttemptState.DONE if status is RunStatus.FINISHED else AttemptState.FAILED
+            end = StepEnd(self._attempt, state, error=reason)
+            self._attempt = None
+        self.record = self._wiring.store.end_run(self.run_id, status, reason, self._wiring.actor.to_json(), end)
+        return self.record
+
+    def __enter__(self) -> ActiveRun:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        if error is None:
+            self.close()
+        else:
+            self.close(RunStatus.FAILED, error_text(error))
+
+
+def _code_digest(work: Callable[..., Any]) -> str:
+    """Digest of a function's source, so that a step cleared after its code changed is done again."""
+    function = inspect.unwrap(work)
+    try:
+        text = inspect.getsource(function)
+    except (OSError, TypeError) as error:
+        code = getattr(function, "__code__", None)
+        if code is None:
+            expected = "a Python function, so that a change of its code is noticed"
+            raise InvalidValue("step", work, expected) from error
+        text = code.co_code.hex() + repr(code.co_names)
+    return hashlib.sha256(text.encode()).hexdigest()

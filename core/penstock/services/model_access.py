@@ -1,0 +1,95 @@
+"""From a model URI to the logged model it names, and to a loaded predictor whose bytes have been verified."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from penstock.errors import InvalidValue, NotFound
+from penstock.model.evaluations import BaselineRef
+from penstock.model.uris import AliasUri, FolderUri, LoggedModelUri, RunModelUri, VersionUri, parse_model_uri
+from penstock.model.versions import LoggedModel, ModelVersion
+from penstock.ports import MetadataStore, Predictor
+from penstock.services.wiring import Wiring
+
+
+@dataclass(frozen=True)
+class FoundModel:
+    """A logged model and, where the URI went through the registry, the version it stands for."""
+
+    logged: LoggedModel
+    version: ModelVersion | None = None
+
+
+def find(store: MetadataStore, uri: str) -> FoundModel:
+    """Return the model that a `runs:/` or `models:/` URI names; `NotFound` says what there is instead."""
+    parsed = parse_model_uri(uri)
+    if isinstance(parsed, RunModelUri):
+        store.get_run(parsed.run_id)
+        logged = store.find_model(parsed.run_id, parsed.name)
+        if logged is None:
+            raise NotFound("model", uri, f"Run {parsed.run_id} has logged no model named {parsed.name!r}")
+        return FoundModel(logged)
+    if isinstance(parsed, LoggedModelUri):
+        return FoundModel(store.get_model(parsed.model_id))
+    if isinstance(parsed, FolderUri):
+        hint = "Log the model in a run first (run.log_model), so that its bytes are on record"
+        raise InvalidValue("model URI", uri, "a runs:/ or models:/ URI", hint)
+    if isinstance(parsed, AliasUri):
+        alias = store.find_alias(parsed.model, parsed.alias)
+        if alias is None:
+            raise NotFound("model alias", uri, _what_there_is(store, parsed.model))
+        parsed = VersionUri(parsed.model, alias.version)
+    version = store.find_version(parsed.model, parsed.version)
+    if version is None:
+        raise NotFound("model version", uri, _what_there_is(store, parsed.model))
+    return FoundModel(store.get_model(version.model_id), version)
+
+
+def find_baseline(store: MetadataStore, uri: str) -> tuple[BaselineRef, FoundModel | None]:
+    """Return where a baseline URI points now, and its model; no model where its alias was never set."""
+    parsed = parse_model_uri(uri)
+    if isinstance(parsed, AliasUri):
+        alias = store.find_alias(parsed.model, parsed.alias)
+        if alias is None:
+            return BaselineRef(uri, parsed.model, parsed.alias, None, 0), None
+        found = find(store, str(VersionUri(parsed.model, alias.version)))
+        payload = found.logged.payload_digest
+        ref = BaselineRef(uri, parsed.model, parsed.alias, alias.version, alias.generation, payload)
+        return ref, found
+    found = find(store, uri)
+    payload = found.logged.payload_digest
+    if found.version is None:
+        return BaselineRef(uri, payload_digest=payload), found
+    return BaselineRef(uri, found.version.model, "", found.version.version, None, payload), found
+
+
+def load(wiring: Wiring, uri: str, trusted_types: Sequence[str] | None = None) -> Predictor:
+    """Load a model. Every file's checksum is verified before anything is loaded from it."""
+    parsed = parse_model_uri(uri)
+    if isinstance(parsed, FolderUri):
+        folder = Path(parsed.path)
+        if not folder.is_dir():
+            raise NotFound("model folder", uri, "A model URI is runs:/..., models:/... or an existing folder")
+        return wiring.model_format().load(folder, uri=uri, trusted_types=trusted_types)
+    return load_logged(wiring, find(wiring.store, uri).logged, uri, trusted_types)
+
+
+def load_logged(wiring: Wiring, logged: LoggedModel, uri: str, trusted_types: Sequence[str] | None = None) -> Predictor:
+    """Fetch a logged model's files into a scratch folder of this user's and load it from there."""
+    with tempfile.TemporaryDirectory(prefix="penstock-") as scratch:
+        folder = Path(scratch)
+        for file in logged.files:
+            wiring.artifacts.fetch(file.sha256, folder / file.path)
+        return wiring.model_format().load(folder, uri=uri, trusted_types=trusted_types)
+
+
+def _what_there_is(store: MetadataStore, model: str) -> str:
+    newest = store.find_version(model, None)
+    if newest is None:
+        return f"No version of {model!r} has been registered"
+    aliases = next((m.aliases for m in store.list_models() if m.name == model), {})
+    named = ", ".join(f"{alias} -> {version}" for alias, version in sorted(aliases.items())) or "none"
+    return f"{model!r} has versions up to {newest.version}; aliases: {named}"

@@ -1,0 +1,40 @@
+"""References that arrive from other steps: small JSON that is never believed, only looked up (laws L1, L2)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from penstock.errors import ForeignReference, InvalidValue
+from penstock.ports import MetadataStore
+
+_ID = re.compile(r"[0-9a-f]{32}")
+
+
+def id_in(given: object, field: str) -> str:
+    """Return the id in a reference: a mapping or object with `field`, or the id itself."""
+    value: Any = given
+    if isinstance(given, Mapping):
+        value = given.get(field)
+    elif not isinstance(given, str):
+        value = getattr(given, field, None)
+    if not isinstance(value, str) or not _ID.fullmatch(value):
+        kind = field.removesuffix("_id")
+        expected = f"a reference with {field!r}: 32 hexadecimal characters"
+        raise InvalidValue(f"{kind} reference", given, expected, f"Pass what the {kind} step returned")
+    return value
+
+
+def check_belongs(
+    store: MetadataStore, kind: str, name: str, made_in: str, run: object | None, accept_from: Sequence[str]
+) -> None:
+    """`ForeignReference` unless a thing was made in `run`, or in a pipeline the caller's code accepts."""
+    if run is None:
+        return
+    expected = id_in(run, "run_id")
+    if made_in == expected:
+        return
+    if accept_from and store.get_run(made_in).key.pipeline in accept_from:
+        return
+    raise ForeignReference(kind, name, made_in, expected)

@@ -1,0 +1,1 @@
+"""Records in a SQL database, through SQLAlchemy Core."""

@@ -1,0 +1,108 @@
+"""Evaluations and the decisions on them; a passed decision leaves its authorization."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import sqlalchemy as sa
+
+from penstock.errors import NotFound
+from penstock.model.canonical import canonical_json
+from penstock.model.decisions import GateDecision
+from penstock.model.evaluations import Evaluation
+from penstock.model.ids import WORKSPACE, derived_id
+from penstock.model.versions import Authorization, AuthorizationKind
+from penstock.stores.sql.dialects import insert_or_ignore, now_ms
+from penstock.stores.sql.rows import authorization_of, decision_of, evaluation_of
+from penstock.stores.sql.tables import authorizations, decisions, evaluations
+
+
+def add_evaluation(connection: sa.Connection, evaluation: Evaluation) -> None:
+    """Store an evaluation; its id follows from its inputs, so that storing it twice stores it once."""
+    connection.execute(
+        insert_or_ignore(evaluations),
+        {
+            "evaluation_id": evaluation.evaluation_id,
+            "run_id": evaluation.run_id,
+            "model_id": evaluation.model_id,
+            "payload_digest": evaluation.payload_digest,
+            "dataset_digest": evaluation.dataset.digest,
+            "document": canonical_json(evaluation.to_json()),
+            "created_ms": now_ms(connection),
+        },
+    )
+
+
+def get_evaluation(connection: sa.Connection, evaluation_id: str) -> Evaluation:
+    """Return an evaluation; `NotFound` if there is none."""
+    query = sa.select(evaluations).where(evaluations.c.evaluation_id == evaluation_id)
+    row = connection.execute(query).mappings().first()
+    if row is None:
+        raise NotFound("evaluation", evaluation_id)
+    return evaluation_of(row)
+
+
+def list_evaluations(connection: sa.Connection, run_id: str) -> Sequence[Evaluation]:
+    """Return a run's evaluations, oldest first."""
+    query = sa.select(evaluations).where(evaluations.c.run_id == run_id).order_by(evaluations.c.created_ms)
+    return [evaluation_of(row) for row in connection.execute(query).mappings()]
+
+
+def add_decision(connection: sa.Connection, decision: GateDecision) -> None:
+    """Store a decision and, if it passed, the authorization it gives."""
+    time_ms = now_ms(connection)
+    connection.execute(
+        insert_or_ignore(decisions),
+        {
+            "decision_id": decision.decision_id,
+            "run_id": decision.run_id,
+            "evaluation_id": decision.evaluation_id,
+            "workspace": WORKSPACE,
+            "model": decision.model,
+            "alias": decision.alias,
+            "verdict": decision.verdict.value,
+            "payload_digest": decision.payload_digest,
+            "policy_digest": decision.policy_digest,
+            "data_digest": decision.data_digest,
+            "baseline_version": decision.baseline_version,
+            "alias_generation": decision.alias_generation,
+            "document": canonical_json(decision.to_json()),
+            "created_ms": time_ms,
+        },
+    )
+    if decision.passed:
+        connection.execute(
+            insert_or_ignore(authorizations),
+            {
+                "authorization_id": derived_id("authorization", decision.decision_id),
+                "workspace": WORKSPACE,
+                "kind": AuthorizationKind.DECISION.value,
+                "model": decision.model,
+                "decision_id": decision.decision_id,
+                "reason": decision.reasons,
+                "actor": canonical_json(decision.actor),
+                "created_ms": time_ms,
+            },
+        )
+
+
+def get_decision(connection: sa.Connection, decision_id: str) -> GateDecision:
+    """Return a decision; `NotFound` if there is none."""
+    query = sa.select(decisions).where(decisions.c.decision_id == decision_id)
+    row = connection.execute(query).mappings().first()
+    if row is None:
+        raise NotFound("decision", decision_id)
+    return decision_of(row)
+
+
+def list_decisions(connection: sa.Connection, run_id: str) -> Sequence[GateDecision]:
+    """Return the decisions on a run's evaluations, oldest first."""
+    query = sa.select(decisions).where(decisions.c.run_id == run_id).order_by(decisions.c.created_ms)
+    return [decision_of(row) for row in connection.execute(query).mappings()]
+
+
+def find_authorization(connection: sa.Connection, decision_id: str) -> Authorization | None:
+    """Return the authorization that a decision gave; None if it gave none."""
+    query = sa.select(authorizations).where(authorizations.c.decision_id == decision_id)
+    row = connection.execute(query).mappings().first()
+    return None if row is None else authorization_of(row)

@@ -1,0 +1,68 @@
+"""The hash-chained ledger: appended to inside the transaction of the change it records."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import sqlalchemy as sa
+
+from penstock.model.audit import GENESIS, AuditEvent, ChainId, NewEvent, event_hash
+from penstock.model.canonical import canonical_json
+from penstock.model.ids import WORKSPACE
+from penstock.stores.sql.dialects import insert_or_replace, now_ms
+from penstock.stores.sql.rows import event_of
+from penstock.stores.sql.tables import ledger, ledger_heads
+
+
+def append(connection: sa.Connection, event: NewEvent) -> None:
+    """Append an entry to its chain. The chain's head row is locked, so that a chain never forks."""
+    chain = event.chain
+    head = (
+        connection.execute(
+            sa.select(ledger_heads.c.sequence, ledger_heads.c.hash)
+            .where(
+                ledger_heads.c.workspace == WORKSPACE,
+                ledger_heads.c.chain_kind == chain.kind,
+                ledger_heads.c.chain_name == chain.name,
+            )
+            .with_for_update()
+        )
+    ).first()
+    sequence, previous = (1, GENESIS) if head is None else (head.sequence + 1, head.hash)
+    time_ms = now_ms(connection)
+    hashed = event_hash(event, sequence, time_ms, previous)
+    place = {
+        "workspace": WORKSPACE,
+        "chain_kind": chain.kind,
+        "chain_name": chain.name,
+        "sequence": sequence,
+        "hash": hashed,
+    }
+    connection.execute(
+        sa.insert(ledger),
+        {
+            **place,
+            "kind": event.kind,
+            "subject": canonical_json(event.subject),
+            "actor": canonical_json(event.actor),
+            "why": event.why,
+            "before": canonical_json(event.before),
+            "after": canonical_json(event.after),
+            "time_ms": time_ms,
+            "previous_hash": previous,
+        },
+    )
+    connection.execute(insert_or_replace(ledger_heads, ("workspace", "chain_kind", "chain_name")), place)
+
+
+def read(connection: sa.Connection, chain: ChainId | None) -> Iterator[AuditEvent]:
+    """Yield entries in the order of their chains, without holding them all."""
+    query = (
+        sa.select(ledger)
+        .where(ledger.c.workspace == WORKSPACE)
+        .order_by(ledger.c.chain_kind, ledger.c.chain_name, ledger.c.sequence)
+    )
+    if chain is not None:
+        query = query.where(ledger.c.chain_kind == chain.kind, ledger.c.chain_name == chain.name)
+    for row in connection.execution_options(yield_per=1000).execute(query).mappings():
+        yield event_of(row)

@@ -1,0 +1,107 @@
+"""What attempts log: metrics, params, tags and inputs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import sqlalchemy as sa
+
+from penstock.errors import Conflict
+from penstock.model.canonical import canonical_json
+from penstock.model.data import Dataset
+from penstock.model.runs import Attempt, LogBatch, RunDetails, join_value, split_value
+from penstock.stores.sql import runs, steps
+from penstock.stores.sql.dialects import insert_or_ignore, insert_or_replace, now_ms
+from penstock.stores.sql.rows import dataset_of, step_of
+from penstock.stores.sql.tables import attempts, inputs, metrics, params, tags
+from penstock.stores.sql.tables import steps as step_heads
+
+
+def write(connection: sa.Connection, attempt: Attempt, batch: LogBatch) -> None:
+    """Write a whole batch; the caller has checked that the attempt may write."""
+    place = steps.place(attempt)
+    time_ms = now_ms(connection)
+    if batch.metrics:
+        points = []
+        for metric in batch.metrics:
+            kind, value = split_value(metric.value)
+            at_ms = time_ms if metric.time is None else int(metric.time.timestamp() * 1000)
+            point = {"name": metric.name, "metric_step": metric.step, "time_ms": at_ms}
+            points.append({**place, **point, "kind": kind.value, "value": 0.0 if value is None else value})
+        connection.execute(insert_or_ignore(metrics), points)
+    if batch.params:
+        _write_params(connection, attempt, batch)
+    if batch.tags:
+        run_id = attempt.step.run_id
+        connection.execute(
+            insert_or_replace(tags, ("run_id", "name")),
+            [{"run_id": run_id, "name": name, "value": value} for name, value in batch.tags.items()],
+        )
+    if batch.inputs:
+        connection.execute(
+            insert_or_ignore(inputs),
+            [{**place, **_input_columns(dataset)} for dataset in batch.inputs],
+        )
+
+
+def _input_columns(dataset: Dataset) -> dict[str, object]:
+    columns: dict[str, object] = dict(dataset.__dict__)
+    columns["columns"] = canonical_json(columns.pop("schema"))
+    return columns
+
+
+def _write_params(connection: sa.Connection, attempt: Attempt, batch: LogBatch) -> None:
+    place = steps.place(attempt)
+    connection.execute(
+        insert_or_ignore(params),
+        [{**place, "name": name, "value": value} for name, value in batch.params.items()],
+    )
+    stored = connection.execute(
+        sa.select(params.c.name, params.c.value).where(
+            steps.at(params, attempt.step),
+            params.c.attempt == attempt.number,
+            params.c.name.in_(list(batch.params)),
+        )
+    )
+    for name, value in stored:
+        if value != batch.params[name]:
+            hint = "A param is written once per attempt; log another name"
+            raise Conflict("param", name, repr(batch.params[name]), repr(value), hint)
+
+
+def points(connection: sa.Connection, run_id: str, name: str) -> Sequence[tuple[int, int, float]]:
+    """Return (step, time in ms, value) of a metric's current points, by step and time."""
+    query = steps.visible(metrics, run_id).where(metrics.c.name == name)
+    rows = connection.execute(query.order_by(metrics.c.metric_step, metrics.c.time_ms))
+    return [(row.metric_step, row.time_ms, join_value(row.kind, row.value)) for row in rows]
+
+
+def details(connection: sa.Connection, run_id: str) -> RunDetails:
+    """Return a run with what its current attempts have logged; of each metric its last point."""
+    run = runs.get(connection, run_id)
+    last: dict[str, float] = {}
+    ordered = steps.visible(metrics, run_id).order_by(metrics.c.metric_step, metrics.c.time_ms)
+    for row in connection.execute(ordered):
+        last[row.name] = join_value(row.kind, row.value)
+    newest = (
+        sa.select(attempts, step_heads.c.generation)
+        .join(
+            step_heads,
+            sa.and_(
+                step_heads.c.run_id == attempts.c.run_id,
+                step_heads.c.step == attempts.c.step,
+                step_heads.c.map_index == attempts.c.map_index,
+                step_heads.c.attempt == attempts.c.attempt,
+            ),
+        )
+        .where(attempts.c.run_id == run_id)
+        .order_by(attempts.c.started_ms, attempts.c.step, attempts.c.map_index)
+    )
+    return RunDetails(
+        run=run,
+        params={row.name: row.value for row in connection.execute(steps.visible(params, run_id))},
+        metrics=last,
+        tags={row.name: row.value for row in connection.execute(sa.select(tags).where(tags.c.run_id == run_id))},
+        inputs=tuple(dataset_of(row) for row in connection.execute(steps.visible(inputs, run_id)).mappings()),
+        steps=tuple(step_of(row) for row in connection.execute(newest).mappings()),
+    )
