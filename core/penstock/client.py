@@ -20,7 +20,7 @@ from penstock.model.evaluations import Evaluation
 from penstock.model.ids import RunKey
 from penstock.model.runs import Run, RunDetails, RunStatus
 from penstock.model.stories import RunStory
-from penstock.model.versions import AliasMove, LoggedModel, ModelVersion, RegisteredModel
+from penstock.model.versions import AliasMove, ModelVersion, RegisteredModel
 from penstock.ports import ModelFormat, Predictor
 from penstock.services import tracking
 from penstock.services.active_run import ActiveRun
@@ -149,7 +149,7 @@ class Client:
 
     def evaluate(
         self,
-        model: str | LoggedModel,
+        model: object,
         held_out: Any,
         *,
         label: str | None = None,
@@ -164,7 +164,7 @@ class Client:
     ) -> Evaluation:
         """Measure a model on held-out rows, with `baseline` on the same rows in the same pass.
 
-        `held_out` is a `DataSource`, or a path or DataFrame with its `label` column named. The same model on the same
+        `model` is a URI, a logged model or the reference a training step returned. `held_out` is a `DataSource`, or a path or DataFrame with its `label` column named. The same model on the same
         data with the same baseline URI returns the stored evaluation. With `run`, the model must belong to that run or
         to a pipeline in `accept_from`.
         """
@@ -173,7 +173,7 @@ class Client:
         source = held_out if isinstance(held_out, DataSource) else DataSource(held_out, label=label)
         return evaluation.evaluate(
             self.wiring,
-            model.uri if isinstance(model, LoggedModel) else model,
+            model,
             source,
             task=task,
             baseline=baseline,
@@ -228,7 +228,7 @@ class Client:
     def register(
         self,
         name: str,
-        model: str | LoggedModel,
+        model: object,
         decision: object,
         *,
         run: object = None,

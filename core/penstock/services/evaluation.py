@@ -13,7 +13,7 @@ from penstock.model.runs import Attempt, AttemptState, StepId
 from penstock.ports import StepEnd
 from penstock.services import model_access
 from penstock.services.once import new_attempt, once
-from penstock.services.references import check_belongs, id_in
+from penstock.services.references import check_belongs, id_in, model_uri_in
 from penstock.services.wiring import Wiring
 
 STEP = "evaluate"
@@ -21,7 +21,7 @@ STEP = "evaluate"
 
 def evaluate(
     wiring: Wiring,
-    model: str,
+    model: object,
     held_out: DataSource,
     *,
     task: str = "auto",
@@ -38,8 +38,9 @@ def evaluate(
     The evaluation belongs to `run`, or to the run that logged the model. What is stored is visible only when the whole
     pass has succeeded.
     """
-    candidate = model_access.find(wiring.store, model).logged
-    check_belongs(wiring.store, "model", model, candidate.run_id, run, accept_from)
+    uri = model_uri_in(model)
+    candidate = model_access.find(wiring.store, uri).logged
+    check_belongs(wiring.store, "model", uri, candidate.run_id, run, accept_from)
     run_id = candidate.run_id if run is None else id_in(run, "run_id")
     step = StepId(run_id, STEP, map_index)
     declared = {
@@ -52,7 +53,7 @@ def evaluate(
     new = new_attempt(wiring, step, declared)
 
     def measure(attempt: Attempt) -> Evaluation:
-        predictor = model_access.load_logged(wiring, candidate, model, trusted_types)
+        predictor = model_access.load_logged(wiring, candidate, uri, trusted_types)
         ref, against = (None, None) if baseline is None else model_access.find_baseline(wiring.store, baseline)
         champion = None
         if against is not None:

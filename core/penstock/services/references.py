@@ -38,3 +38,15 @@ def check_belongs(
     if accept_from and store.get_run(made_in).key.pipeline in accept_from:
         return
     raise ForeignReference(kind, name, made_in, expected)
+
+
+def model_uri_in(given: object) -> str:
+    """Return the model URI in a reference: what a training step returned, a logged model, or the URI itself."""
+    value: Any = given
+    if isinstance(given, Mapping):
+        value = given.get("model")
+    elif not isinstance(given, str):
+        value = getattr(given, "uri", None)
+    if not isinstance(value, str):
+        raise InvalidValue("model reference", given, "a model URI, a logged model or its reference with 'model'")
+    return value

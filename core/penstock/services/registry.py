@@ -10,11 +10,11 @@ from penstock.model.audit import NewEvent, model_chain
 from penstock.model.decisions import GateDecision
 from penstock.model.ids import check_alias_name, check_model_name
 from penstock.model.runs import Attempt, AttemptState, StepId
-from penstock.model.versions import AliasMove, Authorization, LoggedModel, ModelVersion
+from penstock.model.versions import AliasMove, Authorization, ModelVersion
 from penstock.ports import StepEnd
 from penstock.services import model_access
 from penstock.services.once import new_attempt, once
-from penstock.services.references import check_belongs, id_in
+from penstock.services.references import check_belongs, id_in, model_uri_in
 from penstock.services.wiring import Wiring
 
 REGISTER, PROMOTE = "register", "promote"
@@ -23,7 +23,7 @@ REGISTER, PROMOTE = "register", "promote"
 def register(
     wiring: Wiring,
     name: str,
-    model: str | LoggedModel,
+    model: object,
     decision: object,
     *,
     run: object = None,
@@ -37,8 +37,8 @@ def register(
     """
     check_model_name(name)
     judged, authorization = _authorized(wiring, decision, f"registering {name!r}", run, accept_from)
-    uri = model.uri if isinstance(model, LoggedModel) else model
-    logged = model if isinstance(model, LoggedModel) else model_access.find(wiring.store, uri).logged
+    uri = model_uri_in(model)
+    logged = model_access.find(wiring.store, uri).logged
     if judged.model != name:
         raise NotAuthorized(f"registering {name!r}", f"the decision was made for model {judged.model!r}")
     if judged.payload_digest != logged.payload_digest:
