@@ -164,9 +164,9 @@ class Client:
     ) -> Evaluation:
         """Measure a model on held-out rows, with `baseline` on the same rows in the same pass.
 
-        `model` is a URI, a logged model or the reference a training step returned. `held_out` is a `DataSource`, or a path or DataFrame with its `label` column named. The same model on the same
-        data with the same baseline URI returns the stored evaluation. With `run`, the model must belong to that run or
-        to a pipeline in `accept_from`.
+        `model` is a URI, a logged model or the reference a training step returned. `held_out` is a `DataSource`, or a
+        path or DataFrame with its `label` column named. The same model on the same data with the same baseline URI
+        returns the stored evaluation. With `run`, the model must belong to that run or to a pipeline in `accept_from`.
         """
         from penstock.services import evaluation
 
