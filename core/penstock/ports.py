@@ -99,7 +99,8 @@ class MetadataStore(Protocol):
     def open_run(self, new: NewRun) -> tuple[Run, bool]:
         """Return the run with `new.key` and whether this call created it (with its `run_opened` event).
 
-        Idempotent under retries and races; a run that FAILED or was KILLED is reopened. `Conflict` if the key belongs to a run of another experiment.
+        Idempotent under retries and races; a run that FAILED or was KILLED is reopened. `Conflict` if the key belongs
+        to a run of another experiment.
         """
         ...
 
