@@ -47,9 +47,9 @@ NUMBERS = [
     "visib",
 ]
 
-# The types that a histogram gradient-boosting pipeline needs beyond those skops knows; listed, so that loading the
-# model can never construct anything else.
-TRUSTED_TYPES: list[str] = []
+# What a histogram gradient-boosting pipeline needs beyond the types skops knows; listed, so that loading the model can
+# never construct anything else.
+TRUSTED_TYPES = ["sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor"]
 
 # A deliberately weaker configuration for one month, so that the gate has something real to refuse.
 WEAK_MONTHS = {"2013-06"}
@@ -66,6 +66,15 @@ def month_after(month: str) -> str:
     """Return the month after `month`, both as `2013-03`."""
     year, number = int(month[:4]), int(month[5:])
     return f"{year + number // 12}-{number % 12 + 1:02d}"
+
+
+def trained_through(ds: str) -> str:
+    """Return the last month to train on in a run dated `ds`: the month before the last complete one.
+
+    A run dated 2013-05-01 sees April complete: it holds out April and trains on the months through March.
+    """
+    months = int(ds[:4]) * 12 + int(ds[5:7]) - 3
+    return f"{months // 12}-{months % 12 + 1:02d}"
 
 
 def months_up_to(month: str) -> list[str]:

@@ -87,10 +87,9 @@ def read(folder: Path) -> Mlmodel:
     if "sklearn" not in flavors:
         raise InvalidValue("MLmodel flavors", sorted(map(str, flavors)), "the sklearn flavor among them")
     sklearn = _block(flavors, "sklearn")
-    for block in (_block(flavors, "python_function"), sklearn):
-        for key in ("model_path", "pickled_model"):
-            if block.get(key) is not None:
-                check_artifact_path(block[key])
+    for_pyfunc = _block(flavors, "python_function").get("model_path")
+    if for_pyfunc is not None:
+        check_artifact_path(for_pyfunc)  # not read here, but others that are given this folder will
     trusted = sklearn.get("skops_trusted_types") or []
     if not isinstance(trusted, list) or not all(isinstance(name, str) for name in trusted):
         raise InvalidValue("MLmodel skops_trusted_types", trusted, "a list of type names")

@@ -75,7 +75,7 @@ class SklearnPredictor:
             # An estimator that knows how many features it has but not their names was fitted on an array, and warns
             # at every batch when it is given names.
             fitted_on_array = getattr(self._estimator, "n_features_in_", None) is not None
-            return batch.to_numpy(copy=True) if fitted_on_array else batch.copy()
+            return np.array(batch.to_numpy(), order="C") if fitted_on_array else batch.copy()
         missing = [column for column in self._columns if column not in batch.columns]
         if missing:
             raise InvalidValue(

@@ -93,7 +93,7 @@ def _without_padding(name: str, content: bytes) -> bytes:
     if not name.endswith(".npy"):
         return content
     array = np.load(io.BytesIO(content), allow_pickle=False)
-    if not array.dtype.fields:
+    if not array.dtype.fields or not array.size:
         return content
     padding = np.ones(array.dtype.itemsize, dtype=bool)
     for dtype, offset, *_ in array.dtype.fields.values():
