@@ -12,7 +12,7 @@ import pandas as pd
 
 from penstock.errors import InvalidValue
 from penstock.evaluation.digests import RowDigest
-from penstock.evaluation.reading import BATCH_ROWS, locate, parquet_files, read_batches
+from penstock.evaluation.reading import BATCH_ROWS, in_memory, locate, parquet_files, read_batches
 from penstock.model.data import Dataset, DataSource
 
 
@@ -38,14 +38,16 @@ class RowSummary:
         for name, kind in types.items():
             known = self._types.setdefault(name, kind)
             if known != kind:
-                numbers = isinstance(known, np.dtype) and isinstance(kind, np.dtype) and "O" not in (known.kind, kind.kind)
+                numbers = (
+                    isinstance(known, np.dtype) and isinstance(kind, np.dtype) and "O" not in (known.kind, kind.kind)
+                )
                 self._types[name] = np.result_type(known, kind) if numbers else np.dtype(object)
 
     def result(self, data: DataSource, role: str) -> Dataset:
         """Return the data set; `InvalidValue` if no row was seen."""
         if self._digest.rows == 0:
             raise InvalidValue("data", f"{role} data has 0 rows", "at least one row")
-        held = type(data.source).__name__ if isinstance(data.source, pd.DataFrame) or not _is_path(data) else ""
+        held = in_memory(data.source)
         return Dataset(
             name=data.name or held or Path(data.source).stem,
             digest=self._digest.result(),
@@ -57,7 +59,7 @@ class RowSummary:
 
 
 class SourceReader:
-    """Reads data sources without a model (implements `penstock.ports.DataReader`)."""
+    """Reads data sources without a model, `batch_rows` at a time (implements `penstock.ports.DataReader`)."""
 
     def __init__(self, batch_rows: int = BATCH_ROWS) -> None:
         self._batch_rows = batch_rows
@@ -68,7 +70,7 @@ class SourceReader:
         The same table as a DataFrame and as an Arrow table has one fingerprint. A path is no part of it.
         """
         columns = {"label": data.label, "id": data.id, "weight": data.weight, "drop": sorted(data.drop)}
-        if not _is_path(data):
+        if in_memory(data.source):
             digest = RowDigest()
             for batch in read_batches(data, self._batch_rows):
                 digest.update(batch)
@@ -85,10 +87,6 @@ class SourceReader:
         for batch in read_batches(data, self._batch_rows):
             summary.update(batch)
         return summary.result(data, role)
-
-
-def _is_path(data: DataSource) -> bool:
-    return not hasattr(data.source, "columns")  # DataFrames and Arrow tables have columns
 
 
 def _sha256(path: Path) -> str:

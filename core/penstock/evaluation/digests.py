@@ -91,7 +91,7 @@ class _Lanes(NamedTuple):
     first: Words
     second: Words
 
-    def take(self, codes: NDArray[np.intp]) -> _Lanes:
+    def take(self, codes: NDArray[Any]) -> _Lanes:
         """Return the words at `codes`; -1 is a null."""
         padded = (np.append(lane, np.uint64(null)) for lane, null in zip(self, _NULL, strict=True))
         return _Lanes(*(lane[codes] for lane in padded))

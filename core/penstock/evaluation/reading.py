@@ -10,17 +10,14 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from penstock.errors import InvalidValue, MissingExtra, NotFound
-from penstock.model.data import DataSource
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.csv
+import pyarrow.parquet as pq
 
-try:
-    import pandas as pd
-    import pyarrow as pa
-    import pyarrow.compute as pc
-    import pyarrow.csv
-    import pyarrow.parquet as pq
-except ImportError as error:
-    raise MissingExtra("reading data", "eval") from error
+from penstock.errors import InvalidValue, NotFound
+from penstock.model.data import DataSource
 
 BATCH_ROWS = 65_536
 PARQUET = (".parquet", ".pq")
@@ -52,6 +49,11 @@ def read_batches(data: DataSource, rows: int = BATCH_ROWS) -> Iterator[pd.DataFr
     for batch in batches:
         for start in range(0, batch.num_rows, rows):
             yield _to_frame(batch.slice(start, rows).select(wanted))
+
+
+def in_memory(source: Any) -> str:
+    """Return "DataFrame" or "Table" for rows that are already in memory, else an empty string."""
+    return "DataFrame" if isinstance(source, pd.DataFrame) else "Table" if isinstance(source, pa.Table) else ""
 
 
 def locate(source: Any) -> Path:
@@ -138,7 +140,9 @@ def _common_schema(files: tuple[Path, ...]) -> Any:
     try:
         return pa.unify_schemas(schemas, promote_options="permissive")
     except pa.ArrowException as error:
-        raise InvalidValue("data", str(files[0].parent), "files whose columns have the same types", str(error)) from error
+        raise InvalidValue(
+            "data", str(files[0].parent), "files whose columns have the same types", str(error)
+        ) from error
 
 
 @contextmanager
