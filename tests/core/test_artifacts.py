@@ -99,7 +99,7 @@ def test_a_store_that_cannot_be_written_is_a_passing_fault(tmp_path: Path) -> No
     (tmp_path / "file").write_text("in the way")
     artifacts = LocalArtifacts(tmp_path / "file")
     (tmp_path / "a.txt").write_text("x")
-    with pytest.raises(StoreUnavailable, match="Not a directory|File exists"):
+    with pytest.raises(StoreUnavailable, match=r"Not a directory|File exists"):
         artifacts.put_file(tmp_path / "a.txt")
     with pytest.raises(StoreUnavailable, match="not there"):
         LocalArtifacts(tmp_path / "nowhere").fetch("0" * 64, tmp_path / "b")

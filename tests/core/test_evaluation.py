@@ -1,10 +1,9 @@
-"""The measuring engine against scikit-learn on the same rows, and against models and data that misbehave."""
+"""The measuring engine against scikit-learn on the same rows."""
 
 from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,116 +15,34 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn import metrics as sk
-from sklearn.datasets import load_breast_cancer
-from sklearn.linear_model import LogisticRegression, RidgeClassifier
+from sklearn.linear_model import LogisticRegression
 from sklearn.naive_bayes import GaussianNB
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.tree import DecisionTreeClassifier
+from tests.core.measuring import (
+    ALL_METRICS,
+    FEATURES,
+    HELD_OUT,
+    LABEL_METRICS,
+    SCORE_METRICS,
+    Model,
+    Scripted,
+    expected_values,
+    find,
+    held,
+    measure,
+    script,
+    trained,
+)
 
-from penstock.errors import Busy, InvalidValue, NotFound, PredictionFailed
 from penstock.evaluation.answers import Answers, JudgedRows
 from penstock.evaluation.binary import BinaryRows
 from penstock.evaluation.engine import MeasuringEngine
 from penstock.evaluation.slices import Slices
 from penstock.model.data import DataSource
 from penstock.model.evaluations import BASELINE, CANDIDATE, Measurement
-from penstock.ports import DataReader, Evaluator, Measured
-
-CANCER: pd.DataFrame = load_breast_cancer(as_frame=True).frame
-FEATURES = tuple(CANCER.columns[:-1])
-TRAIN, HELD_OUT = CANCER[::2], CANCER[1::2].reset_index(drop=True)
-
-LABEL_METRICS: dict[str, Callable[..., float]] = {
-    "accuracy": sk.accuracy_score,
-    "balanced_accuracy": sk.balanced_accuracy_score,
-    "precision": sk.precision_score,
-    "recall": sk.recall_score,
-    "f1": sk.f1_score,
-    "matthews_corrcoef": sk.matthews_corrcoef,
-}
-SCORE_METRICS: dict[str, Callable[..., float]] = {
-    "roc_auc": sk.roc_auc_score,
-    "average_precision": sk.average_precision_score,
-    "brier_score": sk.brier_score_loss,
-}
-ALL_METRICS = {*LABEL_METRICS, *SCORE_METRICS, "log_loss", "positive_rate"}
-
-
-class Model:
-    """A scikit-learn classifier as a Predictor; remembers the batches it was asked about."""
-
-    def __init__(self, estimator: Any, uri: str = "models:/m/1") -> None:
-        self.estimator, self.uri = estimator, uri
-        self.columns: tuple[str, ...] | None = tuple(estimator.feature_names_in_)
-        self.classes: tuple[Any, ...] | None = tuple(estimator.classes_)
-        self.seen: list[pd.DataFrame] = []
-
-    def predict(self, batch: pd.DataFrame) -> Any:
-        self.seen.append(batch)
-        return self.estimator.predict(batch[list(self.columns or ())])
-
-    def predict_proba(self, batch: pd.DataFrame) -> Any:
-        if not hasattr(self.estimator, "predict_proba"):
-            return None
-        return self.estimator.predict_proba(batch[list(self.columns or ())])
-
-
-class Scripted:
-    """A Predictor that answers what it is told, from the columns `said` and `p`."""
-
-    uri = "models:/scripted/1"
-    columns = None
-
-    def __init__(self, classes: Sequence[Any] = (0, 1), predict: Any = None, proba: Any = None) -> None:
-        self.classes: tuple[Any, ...] | None = tuple(classes)
-        self._predict, self._proba = predict, proba
-
-    def predict(self, batch: pd.DataFrame) -> Any:
-        return self._predict(batch) if self._predict else batch["said"].to_numpy()
-
-    def predict_proba(self, batch: pd.DataFrame) -> Any:
-        if self._proba:
-            return self._proba(batch)
-        return np.column_stack([1 - batch["p"], batch["p"]]) if "p" in batch else None
-
-
-def trained(estimator: Any, data: pd.DataFrame = TRAIN, uri: str = "models:/m/1") -> Model:
-    return Model(estimator.fit(data[list(FEATURES)], data["target"]), uri)
-
-
-@pytest.fixture(scope="module")
-def logistic() -> Model:
-    return trained(make_pipeline(StandardScaler(), LogisticRegression()))
-
-
-def held(frame: Any = HELD_OUT, **roles: Any) -> DataSource:
-    return DataSource(frame, label=roles.pop("label", "target"), **roles)
-
-
-def measure(model: Any, data: DataSource, **options: Any) -> Measured:
-    engine = MeasuringEngine(options.pop("batch_rows", 65_536))
-    return engine.measure(model, data, task=options.pop("task", "binary"), **options)
-
-
-def find(measured: Measured, metric: str, of: str = CANDIDATE, **where: str) -> Measurement:
-    found = [m for m in measured.measurements if (m.metric, m.of, dict(m.slice)) == (metric, of, where)]
-    assert len(found) == 1, (metric, of, where)
-    return found[0]
-
-
-def script(labels: Any, said: Any = None, p: Any = None, **columns: Any) -> pd.DataFrame:
-    frame = pd.DataFrame({"target": labels, "said": labels if said is None else said, **columns})
-    return frame if p is None else frame.assign(p=p)
-
-
-def expected_values(y: Any, predicted: Any, proba: Any, weights: Any = None) -> dict[str, float]:
-    found = {name: metric(y, predicted, sample_weight=weights) for name, metric in LABEL_METRICS.items()}
-    found |= {name: metric(y, proba[:, 1], sample_weight=weights) for name, metric in SCORE_METRICS.items()}
-    found["log_loss"] = sk.log_loss(y, proba, sample_weight=weights)
-    found["positive_rate"] = float(np.average(np.asarray(predicted) == 1, weights=weights))
-    return found
-
+from penstock.ports import DataReader, Evaluator
 
 # ------------------------------------------------------------------------------------- equal to scikit-learn
 
@@ -381,199 +298,6 @@ def test_the_engine_is_an_evaluator_and_a_reader() -> None:
     assert evaluator.measure(trained(GaussianNB()), held(), task="binary").dataset == reader.describe(
         held(), "held-out"
     )
-
-
-# ---------------------------------------------------------------------------------------- undefined and NaN
-
-
-@pytest.mark.parametrize("only", [0, 1])
-def test_with_one_class_what_needs_both_is_undefined_and_says_so(only: int) -> None:
-    measured = measure(Scripted(), held(script([only] * 4, [0, 1, 1, 1], [0.2, 0.6, 0.7, 0.8])))
-
-    for metric in ("roc_auc", "average_precision", "balanced_accuracy", "matthews_corrcoef"):
-        found = find(measured, metric)
-        assert (found.value, found.cause) == (None, f"y has one class ({only})"), metric
-    recall = find(measured, "recall")
-    assert (recall.value, recall.cause) == ((0.75, "") if only else (None, "y has no positive rows"))
-    assert find(measured, "accuracy").value == (0.75 if only else 0.25)
-    assert "roc" not in measured.curves["candidate"]
-    with pytest.raises(InvalidValue, match="two values for task 'auto'"):
-        measure(Scripted(), held(script([only] * 4, [0, 1, 1, 1])), task="auto")
-
-
-def test_precision_without_positive_predictions_is_undefined_and_f1_is_zero() -> None:
-    measured = measure(Scripted(), held(script([0, 1, 1], [0, 0, 0])))
-
-    precision = find(measured, "precision")
-    assert (precision.value, precision.cause) == (None, "no positive predictions")
-    assert find(measured, "f1").value == 0
-    assert find(measured, "matthews_corrcoef").cause == "all predictions are of one class"
-
-
-def test_a_model_without_probabilities_has_no_score_metrics() -> None:
-    model = trained(RidgeClassifier())
-    measured = measure(model, held(), baseline=trained(GaussianNB()))
-
-    for metric in (*SCORE_METRICS, "log_loss"):
-        found = find(measured, metric)
-        assert (found.value, found.cause) == (None, "the model gives no probabilities")
-        assert find(measured, metric, BASELINE).value is not None
-    assert set(measured.curves["candidate"]) == {"confusion"}
-
-
-@pytest.mark.parametrize("bad", [math.nan, math.inf, -math.inf])
-def test_scores_that_are_not_finite_make_score_metrics_nan(bad: float) -> None:
-    frame = script([0, 1, 0, 1], [0, 1, 0, 1], [0.1, bad, 0.3, 0.8], g=["a", "a", "b", "b"])
-    measured = measure(Scripted(), held(frame), slices=["g"], baseline=Scripted(predict=lambda b: b["said"]))
-
-    for metric in (*SCORE_METRICS, "log_loss"):
-        found = find(measured, metric)
-        assert found.value is not None
-        assert math.isnan(found.value)
-        assert found.cause == "1 of 4 scores are not finite"
-        assert math.isnan(find(measured, metric, g="a").value or 0)
-        assert math.isfinite(find(measured, metric, g="b").value or 0)
-    assert find(measured, "accuracy").value == 1
-
-
-def test_null_predictions_make_label_metrics_nan() -> None:
-    measured = measure(Scripted(), held(script([0, 1, 0], [0.0, math.nan, 0.0], [0.1, 0.9, 0.2])))
-
-    for metric in (*LABEL_METRICS, "positive_rate"):
-        value = find(measured, metric).value
-        assert value is not None
-        assert math.isnan(value)
-    assert find(measured, "roc_auc").value == 1
-
-
-def test_scores_outside_the_unit_interval_rank_but_are_no_probabilities() -> None:
-    measured = measure(Scripted(), held(script([0, 1, 0, 1], p=[-2.0, 3.0, 0.1, 0.2])))
-    assert find(measured, "roc_auc").value == 1
-    assert find(measured, "log_loss").value is find(measured, "brier_score").value is None
-    assert find(measured, "brier_score").cause == "scores are outside [0, 1]"
-
-
-def test_weights_that_sum_to_zero_leave_everything_undefined() -> None:
-    measured = measure(Scripted(), held(script([0, 1], p=[0.1, 0.9], w=[0.0, 0.0]), weight="w"))
-    assert {(m.value, m.cause) for m in measured.measurements} == {(None, "the weights sum to 0")}
-
-
-# ---------------------------------------------------------------------------------------------- labels
-
-
-@pytest.mark.parametrize("labels", [[0, 1, 1], [False, True, True], [0.0, 1.0, 1.0], pd.Categorical([0, 1, 1])])
-@pytest.mark.parametrize("classes", [(0, 1), (False, True), (np.int64(0), np.int64(1)), (np.False_, np.True_)])
-def test_zero_one_and_booleans_are_the_same_labels(labels: Any, classes: Any) -> None:
-    frame = script(labels, [0, 1, 0])
-    assert find(measure(Scripted(classes), held(frame)), "recall").value == 0.5
-
-
-def test_the_positive_class_is_the_larger_whatever_the_order_of_the_probabilities() -> None:
-    frame = script(["no", "yes", "yes"], p=[0.1, 0.8, 0.9])
-    straight = measure(Scripted(("no", "yes")), held(frame))
-    turned = Scripted(("yes", "no"), proba=lambda b: np.column_stack([b["p"], 1 - b["p"]]))
-
-    assert measure(turned, held(frame)) == straight
-    assert find(straight, "roc_auc").value == find(straight, "recall").value == 1
-
-
-def test_text_labels_for_a_model_of_numbers_are_an_error_and_never_an_accuracy_of_zero() -> None:
-    with pytest.raises(InvalidValue, match=r"'target'.*int 0 and 1.*\['0', '1'\].*type str"):
-        measure(Scripted(), held(script(["0", "1"], [0, 1])))
-    with pytest.raises(InvalidValue, match=r"str '0' and '1'.*\[0, 1\].*type int"):
-        measure(Scripted(("0", "1")), held(script([0, 1], ["0", "1"])))
-
-
-def test_labels_unknown_to_the_model_are_listed() -> None:
-    with pytest.raises(InvalidValue, match=r"got \[2, 7\]"):
-        measure(Scripted(), held(script([0, 1, 2, 7], [0, 1, 1, 1])))
-
-
-def test_null_labels_are_an_error_with_their_count_over_all_the_data() -> None:
-    labels = [0, 1, None, 1, None, 0, None]
-    with pytest.raises(InvalidValue, match=r"'target'.*3 nulls"):
-        measure(Scripted(), held(script(labels, [0] * 7)), batch_rows=2)
-
-
-@pytest.mark.parametrize("classes", [None, (0, 1, 2), (1,), (0, "1")])
-def test_a_model_that_is_no_binary_classifier_is_refused(classes: Any) -> None:
-    model = Scripted()
-    model.classes = classes
-    with pytest.raises(InvalidValue, match="classifier of two classes"):
-        measure(model, held(script([0, 1])))
-
-
-def test_a_baseline_with_other_classes_is_refused() -> None:
-    with pytest.raises(InvalidValue, match="baseline with the candidate's classes"):
-        measure(Scripted(), held(script([0, 1])), baseline=Scripted((1, 2)))
-
-
-# ----------------------------------------------------------------------------------- data that cannot be used
-
-
-def test_data_that_cannot_be_measured_is_refused_with_the_reason(tmp_path: Path, logistic: Model) -> None:
-    cases: list[tuple[DataSource, dict[str, Any], str]] = [
-        (held(HELD_OUT[:0]), {}, "held-out data has 0 rows"),
-        (DataSource(HELD_OUT), {}, "no label column"),
-        (held(label="gone"), {}, "label column.*'gone'"),
-        (held(weight="gone"), {}, "weight column.*'gone'"),
-        (held(HELD_OUT.drop(columns="mean radius")), {}, "no 'mean radius'"),
-        (held(drop=("mean radius",)), {}, "no 'mean radius'.*declared as label, id, weight or drop"),
-        (held(), {"slices": ["gone"]}, "slice column.*'gone'.*Its columns are: mean radius"),
-        (held(HELD_OUT.assign(w=-1.0), weight="w"), {}, "weight column 'w'.*284 rows"),
-        (held(HELD_OUT.assign(w=np.nan), weight="w"), {}, "a finite weight"),
-        (held(HELD_OUT.assign(w="x"), weight="w"), {}, "weight column 'w'"),
-        (held(), {"task": "regression"}, "one of binary, auto"),
-    ]
-    for data, options, expected in cases:
-        with pytest.raises(InvalidValue, match=expected):
-            measure(logistic, data, **options)
-    with pytest.raises(NotFound):
-        measure(logistic, held(tmp_path / "gone.parquet"))
-
-
-def test_a_slice_by_an_id_is_refused_before_it_fills_the_memory() -> None:
-    frame = script(np.arange(3000) % 2, key=np.arange(3000))
-    with pytest.raises(InvalidValue, match="'key'"):
-        measure(Scripted(), held(frame), slices=["key"])
-
-
-# --------------------------------------------------------------------------------------- models that misbehave
-
-
-def raising(_: Any) -> Any:
-    raise RuntimeError("out of cheese")
-
-
-@pytest.mark.parametrize(
-    ("model", "expected"),
-    [
-        (Scripted(predict=raising), "RuntimeError: out of cheese"),
-        (Scripted(proba=raising), "RuntimeError: out of cheese"),
-        (Scripted(predict=lambda b: np.zeros(len(b) - 1)), r"shape \(1,\), expected \(2,\)"),
-        (Scripted(predict=lambda b: np.zeros((len(b), 1))), r"shape \(2, 1\)"),
-        (Scripted(predict=lambda b: 1), r"shape \(\)"),
-        (Scripted(predict=lambda b: ["a"] * len(b)), "predicted 'a', not one of its classes 0, 1"),
-        (Scripted(proba=lambda b: np.zeros((len(b), 3))), r"shape \(2, 3\), expected \(2, 2\)"),
-        (Scripted(proba=lambda b: np.zeros(len(b))), r"shape \(2,\)"),
-        (Scripted(proba=lambda b: [["a", "b"]] * len(b)), "not numbers"),
-        (Scripted(proba=lambda b: 0.5), r"shape \(\)"),
-    ],
-)
-def test_a_model_that_fails_is_named_with_the_rows_it_failed_on(model: Any, expected: str) -> None:
-    frame = script([0, 1, 0, 1])
-    for options in ({}, {"baseline": model}):
-        with pytest.raises(PredictionFailed, match=expected) as caught:
-            measure(Scripted() if options else model, held(frame), batch_rows=2, **options)
-        assert "models:/scripted/1' failed to predict rows 0–1" in str(caught.value)
-
-
-def test_a_passing_fault_in_a_model_stays_a_passing_fault() -> None:
-    def busy(_: Any) -> Any:
-        raise Busy("model server", 3)
-
-    with pytest.raises(Busy):
-        measure(Scripted(predict=busy), held(script([0, 1])))
 
 
 # ------------------------------------------------------------------------------------------ slices and curves

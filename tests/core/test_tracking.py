@@ -33,7 +33,7 @@ def test_a_run_id_follows_from_the_key_in_any_store(client: penstock.Client, tmp
 def test_a_key_of_another_experiment_is_refused(client: penstock.Client) -> None:
     key = penstock.RunKey("pipeline", "2013-03")
     client.open_run(EXPERIMENT, key)
-    with pytest.raises(Conflict, match="belongs|run of experiment"):
+    with pytest.raises(Conflict, match=r"belongs|run of experiment"):
         client.open_run("another/experiment", key)
 
 
