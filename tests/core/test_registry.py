@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests import tiny
+from tests.tiny_pipeline import retrain
 
 import penstock
 from penstock.errors import (
@@ -22,8 +24,6 @@ from penstock.errors import (
 )
 from penstock.model.decisions import GateDecision, Verdict
 from penstock.services.deciding import replay
-from tests import tiny
-from tests.tiny_pipeline import retrain
 
 
 @pytest.fixture(scope="module")
@@ -42,9 +42,7 @@ def _decided(client: penstock.Client, key: str, held_out: str, policy: Any = tin
     return model, client.decide(evaluation, policy, model=tiny.MODEL)
 
 
-def test_the_first_model_is_let_in_and_the_next_is_measured_against_it(
-    client: penstock.Client, held_out: str
-) -> None:
+def test_the_first_model_is_let_in_and_the_next_is_measured_against_it(client: penstock.Client, held_out: str) -> None:
     first = retrain(client, "2013-03", held_out)
     assert first.verdict is Verdict.PASS
     assert first.no_baseline
@@ -84,9 +82,7 @@ def test_a_missing_champion_blocks_unless_the_policy_says_otherwise(client: pens
 def test_a_nan_metric_blocks_with_its_reason(client: penstock.Client, held_out: str) -> None:
     _, model = _trained(client, "p")
     evaluation = client.evaluate(model, held_out, label=tiny.LABEL)
-    poisoned = tuple(
-        replace(m, value=float("nan")) if m.metric == "roc_auc" else m for m in evaluation.measurements
-    )
+    poisoned = tuple(replace(m, value=float("nan")) if m.metric == "roc_auc" else m for m in evaluation.measurements)
     from penstock.model.policies import GatePolicy
     from penstock.services.deciding import decide
 

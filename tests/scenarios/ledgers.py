@@ -42,14 +42,18 @@ def entry(event: AuditEvent) -> dict[str, Any]:
 
 
 def normalised(value: Any, names: dict[str, str] | None = None) -> Any:
-    """Replace every id and digest by a name in order of appearance, and round numbers to four digits."""
+    """Replace every id and digest by a name in order of appearance, and keep of numbers what machines agree on.
+
+    Measured values keep two decimals; decimals inside sentences become `#`.
+    """
     names = {} if names is None else names
     if isinstance(value, dict):
         return {key: normalised(value[key], names) for key in sorted(value)}
     if isinstance(value, list | tuple):
         return [normalised(item, names) for item in value]
     if isinstance(value, float):
-        return float(f"{value:.4g}")
+        return round(value, 2)
     if isinstance(value, str):
-        return _ID.sub(lambda match: names.setdefault(match[0], f"<id {len(names) + 1}>"), value)
+        named = _ID.sub(lambda match: names.setdefault(match[0], f"<id {len(names) + 1}>"), value)
+        return re.sub(r"\d+\.\d+", "#", named)
     return value

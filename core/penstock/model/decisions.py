@@ -101,9 +101,14 @@ class GateDecision:
 
     @property
     def reasons(self) -> str:
-        """Why, in one line: what blocked, or, when nothing did, what was asserted."""
+        """Why, in one line: everything that blocked, or, when nothing did, the rule that held most narrowly."""
         blocking = [o for o in self.outcomes if o.outcome is not Outcome.PASSED]
-        return "; ".join(o.reason for o in (blocking or self.outcomes))
+        if blocking:
+            return "; ".join(o.reason for o in blocking)
+        measured = [o for o in self.outcomes if isinstance(o.compared.get("distance"), int | float)]
+        telling = min(measured, key=lambda o: float(o.compared["distance"]), default=self.outcomes[0])
+        count = len(self.outcomes)
+        return telling.reason if count == 1 else f"all {count} rules hold, most narrowly: {telling.reason}"
 
     @property
     def ref(self) -> dict[str, Any]:

@@ -17,10 +17,12 @@ _MAX_TEXT = 250
 
 def unknown(what: str, given: object, known: Iterable[str]) -> tuple[str, str]:
     """Return problem and hint for a word that is not among `known`, with the nearest one where there is one."""
-    words = tuple(known)
-    near = difflib.get_close_matches(str(given).lower(), words, n=1) if isinstance(given, str) else []
-    guess = f"; did you mean {near[0]!r}?" if near else ""
-    return f"unknown {what} {_shown(given)}{guess}", f"Known: {', '.join(words)}"
+    words = [str(word) for word in known]
+    choices = f"Known: {', '.join(words)}"
+    near = difflib.get_close_matches(given.lower(), words, n=1) if isinstance(given, str) else []
+    if near:
+        return f"unknown {what} {_shown(given)}; did you mean {near[0]!r}? {choices}", ""
+    return f"unknown {what} {_shown(given)}", choices
 
 
 def _shown(value: object) -> str:
@@ -88,8 +90,9 @@ class Body:
 
     def alias(self, key: str) -> str:
         """Return the name of an alias."""
+        value = self.require(key)
         try:
-            return check_alias_name(self.require(key))
+            return check_alias_name(value)
         except InvalidValue as error:
             raise InvalidPolicy(self.at(key), f"expected the name of an alias, got {error.given}") from error
 

@@ -63,7 +63,7 @@ def nearest_double(exact: Fraction) -> float:
     try:
         return float(exact)
     except OverflowError:
-        return math.copysign(math.inf, exact)
+        return math.inf if exact > 0 else -math.inf
 
 
 def plain_number(exact: Fraction) -> float | str:

@@ -51,7 +51,8 @@ def decide(policy: GatePolicy, evaluation: Evaluation, context: Mapping[str, Any
     """Return the verdict of `policy` on `evaluation`, with every rule's outcome in the policy's order.
 
     `context` holds what a policy may ask about beside the evaluation: `training_digests`, the digests of the data the
-    model was trained on, and `tags`, the model's or run's tags.
+    model was trained on; `tags`, the model's or run's tags; and `model`, the registered model that is decided about:
+    a baseline must then be an alias of that model.
     """
     case = _Case(policy.when_no_baseline, evaluation, Readings(evaluation), context or {})
     outcomes = tuple(_judge(rule, case, {}) for rule in policy.rules)
@@ -128,8 +129,10 @@ def _compare(rule: Comparison, case: _Case, slice: Slice) -> RuleOutcome:
     if against is None:
         reason = f"{candidate.label} was measured without a baseline, so it cannot be compared with {name}"
         return undecidable(plain, "no_comparison", reason, seen)
-    if against.alias != name:
-        reason = f"{candidate.label} was compared with {against.declared or against.alias!r}, not with alias {name}"
+    model = case.context.get("model", against.model)
+    if against.alias != name or against.model != model:
+        found = against.declared or against.alias
+        reason = f"{candidate.label} was compared with {found!r}, not with the {name} of {model!r}"
         return undecidable(plain, "other_baseline", reason, seen)
     if against.version is None:
         return _without_baseline(rule, case, candidate, seen)

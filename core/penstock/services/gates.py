@@ -76,6 +76,7 @@ def _judge(
     context = {
         "training_digests": sorted({data.digest for data in details.inputs if data.role == "train"}),
         "tags": dict(details.tags),
+        "model": model,
     }
     verdict, outcomes = decide(policy, evaluation, context)
     baseline = evaluation.baseline

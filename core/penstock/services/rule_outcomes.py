@@ -73,7 +73,7 @@ def combined(
     compared: Mapping[str, Any] | None = None,
 ) -> RuleOutcome:
     """Return an outcome made of `parts`: it repeats the reasons, and where undecidable the cause, that led to it."""
-    telling = [part for part in parts if part.outcome is outcome] or list(parts)
-    cause = telling[0].cause if outcome is Outcome.UNDECIDABLE else ""
+    # Every outcome of Kleene's logic is the outcome of one of its parts, so there is always one that tells.
+    telling = [part for part in parts if part.outcome is outcome]
     reasons = ", and ".join(part.reason for part in telling)
-    return RuleOutcome(rule, outcome, f"{summary}: {reasons}", cause, compared or {}, tuple(parts))
+    return RuleOutcome(rule, outcome, f"{summary}: {reasons}", telling[0].cause, compared or {}, tuple(parts))
