@@ -10,6 +10,7 @@ diverted, 2.8 %) have no label and are left out.
 from __future__ import annotations
 
 import os
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -59,7 +60,7 @@ def config(month: str) -> dict[str, Any]:
     """Return the month's model configuration: the usual one, or two stumps on the carrier for a weak month."""
     if month in WEAK_MONTHS:
         return {"features": ["carrier"], "max_iter": 2, "max_leaf_nodes": 2}
-    return {"features": CATEGORIES + NUMBERS, "max_iter": 120, "max_leaf_nodes": 31}
+    return {"features": CATEGORIES + NUMBERS, "max_iter": 80, "max_leaf_nodes": 31}
 
 
 def month_after(month: str) -> str:
@@ -75,6 +76,12 @@ def trained_through(ds: str) -> str:
     """
     months = int(ds[:4]) * 12 + int(ds[5:7]) - 3
     return f"{months // 12}-{months % 12 + 1:02d}"
+
+
+def run_date(month: str) -> datetime:
+    """Return the date of the run that trains through `month`: the inverse of `trained_through`."""
+    months = int(month[:4]) * 12 + int(month[5:]) + 1
+    return datetime(months // 12, months % 12 + 1, 1, tzinfo=UTC)
 
 
 def months_up_to(month: str) -> list[str]:
@@ -145,7 +152,7 @@ def _rows() -> pd.DataFrame:
         time_hour=scheduled,
         late=flights["arr_delay"] > 15,
         weekday=scheduled.dt.weekday,
-        day_of_year=scheduled.dt.dayofyear,
+        day_of_year=scheduled.dt.day_of_year,
         scheduled_arrival=flights["sched_arr_time"] // 100 * 60 + flights["sched_arr_time"] % 100,
     )
     rows = rows.merge(weather, on=["origin", "time_hour"], how="left", validate="many_to_one")

@@ -10,7 +10,9 @@ THIRD_PARTY = {"sqlalchemy", "alembic", "yaml", "click", "rich", "numpy", "panda
 
 
 def _modules_after(code: str) -> list[str]:
-    program = f"import sys, json; before = set(sys.modules); {code}; print(json.dumps(sorted(set(sys.modules) - before)))"
+    program = (
+        f"import sys, json; before = set(sys.modules); {code}; print(json.dumps(sorted(set(sys.modules) - before)))"
+    )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     return list(json.loads(done.stdout))
 

@@ -77,7 +77,18 @@ def test_the_wheel_holds_exactly_the_three_packages(wheel: Path) -> None:
 
 def test_the_installed_wheel_works_without_the_checkout(wheel: Path, tmp_path: Path) -> None:
     target = tmp_path / "site"
-    command = [sys.executable, "-m", "uv", "pip", "install", "--quiet", "--no-deps", "--target", str(target), str(wheel)]
+    command = [
+        sys.executable,
+        "-m",
+        "uv",
+        "pip",
+        "install",
+        "--quiet",
+        "--no-deps",
+        "--target",
+        str(target),
+        str(wheel),
+    ]
     subprocess.run(command, check=True)
     code = (
         "import penstock; c = penstock.connect('sqlite:///p.db'); r = c.open_run('e', 'p'); r.log_metric('a', 1);"

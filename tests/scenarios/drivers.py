@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+
+import pytest
 
 import penstock
 from example_dags import flights
-from tests import airflow_home, prefect_server
+from tests import airflow_home
 
 Driver = Callable[[str, Path, str], None]
 
@@ -34,8 +35,10 @@ def prefect(url: str, artifacts: Path, month: str) -> None:
     """Run one month as a flow run against a Prefect server."""
     from example_dags.on_time_prefect import on_time
 
-    with prefect_server.environment(PENSTOCK_URL=url, PENSTOCK_ARTIFACTS=str(artifacts)):
+    with pytest.MonkeyPatch.context() as environment:
+        environment.setenv("PENSTOCK_URL", url)
+        environment.setenv("PENSTOCK_ARTIFACTS", str(artifacts))
         on_time(month)
 
 
-DRIVERS: dict[str, Any] = {"script": script, "airflow": airflow, "prefect": prefect}
+DRIVERS: dict[str, Driver] = {"script": script, "airflow": airflow, "prefect": prefect}

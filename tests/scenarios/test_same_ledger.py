@@ -40,11 +40,7 @@ def _ledger(url: str) -> list[object]:
         pytest.param("prefect", marks=pytest.mark.prefect),
     ],
 )
-def test_every_driver_leaves_the_expected_ledger_and_running_again_adds_nothing(
-    driver: str, tmp_path: Path, request: pytest.FixtureRequest
-) -> None:
-    if driver == "prefect":
-        request.getfixturevalue("prefect_server")
+def test_every_driver_leaves_the_expected_ledger_and_running_again_adds_nothing(driver: str, tmp_path: Path) -> None:
     url, artifacts = f"sqlite:///{tmp_path / 'penstock.db'}", tmp_path / "artifacts"
     for month in MONTHS:
         DRIVERS[driver](url, artifacts, month)
