@@ -134,7 +134,7 @@ class Corrupted(Terminal):
 
     def __init__(self, kind: str, name: str, expected: str, found: str) -> None:
         super().__init__(
-            f"{kind} {name!r} is corrupted: expected sha256 {expected}, found {found}. "
+            f"{kind} {name!r} is corrupted: expected {expected}, found {found}. "
             "It was not used; restore the object from a backup or use another version"
         )
         self.kind, self.name, self.expected, self.found = kind, name, expected, found

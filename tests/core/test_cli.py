@@ -178,6 +178,7 @@ def test_help_loads_neither_the_database_nor_the_drawing_nor_the_measuring_libra
         ("runs", "show", "abc"),
         ("runs", "show", "a" * 32 + "\n"),
         ("gate", "check", "no-such-file.yaml"),
+        ("ledger", "--model", "on-time", "--experiment", EXPERIMENT),
         ("--url", "postgresql://me:secret@host/db", "runs", "list"),
     ],
 )
@@ -192,10 +193,7 @@ def test_no_arguments_at_all_show_the_usage_and_exit_2() -> None:
     result = python("-m", "penstock.cli")
     assert result.returncode == 2
     assert "Usage: penstock" in result.stderr
-
-
-def test_the_version_is_told() -> None:
-    assert CliRunner().invoke(app, ["--version"]).output == f"penstock, version {penstock.__version__}\n"
+    assert python("-m", "penstock.cli", "--version").stdout == f"penstock, version {penstock.__version__}\n"
 
 
 # --------------------------------------------------------------------------------------------- which store
@@ -204,7 +202,7 @@ def test_the_version_is_told() -> None:
 @pytest.mark.parametrize("arguments", [("runs", "list"), ("models", "list"), ("db", "status"), ("ledger",)])
 def test_a_missing_store_is_said_and_not_created(tmp_path: Path, arguments: tuple[str, ...]) -> None:
     result = python("-m", "penstock.cli", *arguments, cwd=tmp_path)
-    assert (result.returncode, result.stdout) == (1, "")
+    assert (result.returncode, result.stdout) == (2, "")
     assert result.stderr.startswith("penstock: store 'sqlite:///penstock.db' does not exist. No store was named")
     assert "--url or PENSTOCK_URL" in result.stderr
     assert result.stderr.count("\n") == 1
@@ -213,7 +211,7 @@ def test_a_missing_store_is_said_and_not_created(tmp_path: Path, arguments: tupl
 
 def test_a_store_that_the_environment_names_wrongly_is_traced_to_it(tmp_path: Path) -> None:
     result = runner_on(tmp_path)("runs", "list")
-    assert result.exit_code == 1
+    assert result.exit_code == 2
     assert "PENSTOCK_URL says so" in result.stderr
 
 
@@ -221,7 +219,7 @@ def test_another_programs_database_is_not_made_a_store(tmp_path: Path) -> None:
     with sqlite3.connect(tmp_path / "penstock.db") as other:
         other.execute("CREATE TABLE theirs (x)")
     result = runner_on(tmp_path)("runs", "list")
-    assert result.exit_code == 1
+    assert result.exit_code == 2
     assert "holds no records of ours" in result.stderr
     with sqlite3.connect(tmp_path / "penstock.db") as other:
         assert other.execute("SELECT name FROM sqlite_master").fetchall() == [("theirs",)]
@@ -255,7 +253,7 @@ def test_db_status_counts_rows_and_tells_an_older_schema_from_a_fitting_one(own:
     assert stale.exit_code == 1
     assert "run: penstock db upgrade" in stale.stdout
     refused = own_cli("runs", "list")
-    assert refused.exit_code == 1
+    assert refused.exit_code == 2
     assert "Run: penstock db upgrade" in refused.stderr
 
 
@@ -276,9 +274,6 @@ def test_a_narrow_page_shortens_ids_and_cuts_nothing_else(cli: Run) -> None:
     assert len(result.stdout.splitlines()[2].split()[1]) == 12
     assert "…" not in result.stdout
     assert cli("runs", "list", columns=20).exit_code == 0
-
-
-def test_an_experiment_without_runs_is_said_so(cli: Run) -> None:
     assert cli("runs", "list", "team/other").stdout == "No runs of experiment 'team/other'.\n"
 
 
@@ -314,7 +309,7 @@ def test_numbers_that_are_not_finite_are_written_by_kind(cli: Run) -> None:
 
 def test_an_unknown_run_is_said_in_one_line(cli: Run) -> None:
     result = cli("runs", "show", "0" * 32)
-    assert (result.exit_code, result.stdout) == (1, "")
+    assert (result.exit_code, result.stdout) == (2, "")
     assert result.stderr == (
         f"penstock: run '{'0' * 32}' does not exist. penstock runs list shows the runs there are\n"
     )
@@ -338,13 +333,14 @@ def test_a_models_history_says_who_moved_which_alias_and_why(cli: Run) -> None:
     text = cli("models", "history", "on-time").stdout
     assert "none → v1" in text
     assert "vera (asserted)" in text
-    assert "all 4 rules hold; there was no champion to compare with" in text
+    assert "all 4 rules hold, most narrowly: roc_auc is " in text
+    assert "there was no champion to compare with" in " ".join(text.split())
     assert json.loads(cli("models", "history", "on-time", "--json").stdout)[0]["to_version"] == 1
 
 
 def test_a_mistyped_model_gets_the_right_name(cli: Run) -> None:
     result = cli("models", "show", "on-tme")
-    assert result.exit_code == 1
+    assert result.exit_code == 2
     assert "Did you mean 'on-time'?" in result.stderr
 
 
@@ -422,15 +418,8 @@ def test_a_gate_that_cannot_be_asked_is_not_a_verdict(cli: Run, sample: Path, tm
 
 def test_a_model_goes_from_its_run_to_champion_by_commands_alone(own: Path, own_cli: Run) -> None:
     model = f"runs:/{one_run(own_cli, '2024-05')['run']['run_id']}/model"
-    measured = own_cli(
-        "evaluate",
-        model,
-        str(own / "held-out.parquet"),
-        "--label=late",
-        f"--baseline={CHAMPION}",
-        "--slice=origin",
-        "--json",
-    )
+    options = ["--label=late", f"--baseline={CHAMPION}", "--slice=origin", "--json"]
+    measured = own_cli("evaluate", model, str(own / "held-out.parquet"), *options)
     assert (measured.exit_code, measured.stderr) == (0, "")
     evaluation = json.loads(measured.stdout)["evaluation_id"]
     arguments = ["--policy", str(own / "policy.yaml"), "--model", "on-time", "--json"]
@@ -460,7 +449,7 @@ def test_a_model_that_failed_its_gate_is_not_registered(own_cli: Run) -> None:
 def test_data_that_is_not_there_is_said_in_one_line(own: Path, own_cli: Run) -> None:
     model = f"runs:/{one_run(own_cli, '2024-05')['run']['run_id']}/model"
     result = own_cli("evaluate", model, str(own / "nowhere.parquet"), "--label=late")
-    assert result.exit_code == 1
+    assert result.exit_code == 2
     assert result.stderr.startswith("penstock: ")
     assert result.stderr.count("\n") == 1
 
@@ -508,7 +497,7 @@ def test_a_report_is_a_table_and_a_page(cli: Run, tmp_path: Path) -> None:
 def test_an_unknown_experiment_has_no_report(cli: Run, tmp_path: Path) -> None:
     page = tmp_path / "report.html"
     result = cli("report", "team/on-tme", "-o", str(page))
-    assert (result.exit_code, result.stdout) == (1, "")
+    assert (result.exit_code, result.stdout) == (2, "")
     assert f"Did you mean {EXPERIMENT!r}?" in result.stderr
     assert not page.exists()
 
@@ -538,6 +527,9 @@ def test_the_ledger_is_listed_and_its_hashes_are_checked(cli: Run) -> None:
 )
 def test_a_ledger_that_was_tampered_with_is_found_out(own: Path, own_cli: Run, change: str, said: str) -> None:
     with sqlite3.connect(own / "penstock.db") as database:
+        guards = database.execute("SELECT name FROM sqlite_master WHERE type = 'trigger' AND tbl_name = 'ledger'")
+        for (guard,) in guards.fetchall():  # who owns the file can take the guards away; the hashes remain
+            database.execute(f'DROP TRIGGER "{guard}"')
         database.execute(change)
     result = own_cli("ledger", "--model", "on-time")
     assert result.exit_code == 1
@@ -546,11 +538,6 @@ def test_a_ledger_that_was_tampered_with_is_found_out(own: Path, own_cli: Run, c
     as_json = own_cli("ledger", "--model", "on-time", "--json")
     assert as_json.exit_code == 1
     assert len(json.loads(as_json.stdout)) < 5
-
-
-def test_the_ledger_is_asked_for_one_chain_or_all(cli: Run) -> None:
-    result = cli("ledger", "--model", "on-time", "--experiment", EXPERIMENT)
-    assert result.exit_code == 2
 
 
 # ------------------------------------------------------------------------------------------ ends that are not

@@ -69,11 +69,13 @@ class LocalArtifacts:
                 found, _ = copy_hashed(source, written)
         except FileNotFoundError as error:
             if self.root.is_dir():
-                raise Corrupted("artifact", sha256, sha256, "nothing: the object is missing") from error
+                raise Corrupted(
+                    "artifact", sha256, "the bytes of that sha256", "nothing: the object is missing"
+                ) from error
             raise StoreUnavailable(self.location, "the folder is not there") from error
         if found != sha256:
             target.unlink()
-            raise Corrupted("artifact", sha256, sha256, found)
+            raise Corrupted("artifact", sha256, "the bytes of that sha256", f"bytes of sha256 {found}")
 
     def _blob(self, sha256: str) -> Path:
         return self.root / "blobs" / sha256[:2] / sha256

@@ -17,7 +17,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import sqlite
 from sqlalchemy.exc import DBAPIError
 
-from penstock.errors import Busy, Corrupted, PenstockError, StoreUnavailable
+from penstock.errors import Busy, Corrupted, InvalidValue, PenstockError, StoreUnavailable
 from penstock.stores.sql.urls import StoreUrl
 
 BUSY_TIMEOUT_S = 30.0
@@ -88,8 +88,10 @@ class Database:
             cause = str(error.orig)
             if "locked" in cause or "busy" in cause:
                 raise Busy(f"store {self.url}", BUSY_TIMEOUT_S) from error
-            if "not a database" in cause or "malformed" in cause:
-                raise Corrupted("store", str(self.url), "a SQLite database", cause) from error
+            if "not a database" in cause:
+                raise InvalidValue("store URL", str(self.url), "a SQLite database", f"SQLite says: {cause}") from error
+            if "malformed" in cause:
+                raise Corrupted("store", str(self.url), "a sound SQLite database", cause) from error
             if "unable to open" in cause or "disk" in cause or "readonly" in cause:
                 hint = "Check that the folder exists, is writable and has space"
                 raise StoreUnavailable(str(self.url), cause, hint) from error
