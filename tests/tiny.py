@@ -31,7 +31,8 @@ def rows() -> pd.DataFrame:
 
     data = load_breast_cancer(as_frame=True)
     frame = data.frame.rename(columns={"target": LABEL})
-    return frame.assign(side=["left" if i % 2 else "right" for i in range(len(frame))])
+    sliced: pd.DataFrame = frame.assign(side=["left" if i % 2 else "right" for i in range(len(frame))])
+    return sliced
 
 
 def held_out_file(folder: Path) -> str:

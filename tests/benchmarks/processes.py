@@ -30,7 +30,7 @@ def run_once(python: str, program: str, *arguments: str) -> tuple[float, float]:
 
 
 def compare(programs: Mapping[str, tuple[str, str, str]], repeats: int) -> dict[str, Timing]:
-    """Run every program `repeats` times, interleaved, after one warm-up each; a program gets its URL and a fresh key."""
+    """Run every program `repeats` times, interleaved, after a warm-up; a program gets its URL and a fresh key."""
     taken: dict[str, list[tuple[float, float]]] = {name: [] for name in programs}
     for repeat in range(repeats + 1):
         for name, (python, program, url) in programs.items():

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import re
 import shlex
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -26,7 +25,7 @@ def _snippets(how: str, which: str | None = None) -> list[str]:
 
 
 @pytest.fixture
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A reader's folder: the policy file of the README, and the data its pipelines name."""
     from sklearn.datasets import load_breast_cancer
 
@@ -38,7 +37,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     data = load_breast_cancer(as_frame=True).frame.sample(frac=1, random_state=0)
     data[:400].to_parquet("train.parquet")
     data[400:].to_parquet("held_out.parquet")
-    yield tmp_path
+    return tmp_path
 
 
 def _defined(text: str, name: str, folder: Path) -> dict[str, Any]:

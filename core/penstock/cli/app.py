@@ -1,8 +1,8 @@
 """The command line as a whole: global options, the nouns, and what every failure looks like.
 
-Exit codes: 0 done (a gate: PASS), 1 the answer is no (a gate: FAIL; a refused change; a broken ledger), 2 wrong usage or
-something named that is not there, 3 a gate was INCONCLUSIVE, 4 a passing fault (try again), 130 Ctrl-C, 141 the reader of
-the output has gone.
+Exit codes: 0 done (a gate: PASS), 1 the answer is no (a gate: FAIL; a refused change; a broken ledger), 2 wrong usage
+or something named that is not there, 3 a gate was INCONCLUSIVE, 4 a passing fault (try again), 130 Ctrl-C, 141 the
+reader of the output has gone.
 """
 
 from __future__ import annotations

@@ -5,14 +5,20 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import warnings
 import zipfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import skops.io
-from skops.io.exceptions import UntrustedTypesFoundException
+
+with warnings.catch_warnings():
+    # On import, skops asks every loaded module for the names of all ufuncs; in an Airflow process, moved names answer
+    # with more than a thousand warnings.
+    warnings.simplefilter("ignore")
+    import skops.io
+    from skops.io.exceptions import UntrustedTypesFoundException
 
 from penstock.errors import InvalidValue, Untrusted
 

@@ -1,0 +1,59 @@
+"""What every operator shares: connect, do one thing in the store, map failures, hand on small JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from airflow.sdk import BaseOperator
+
+from penstock_airflow.context import map_index
+from penstock_airflow.hooks import DEFAULT_CONN_ID
+from penstock_airflow.opened_run import OpenedRun
+from penstock_airflow.results import small_json
+from penstock_airflow.session import store_session
+
+if TYPE_CHECKING:
+    from penstock import Client
+
+
+class PenstockOperator(BaseOperator):  # type: ignore[misc]
+    """Does one thing in the store of a connection. Subclasses say what, in `act`."""
+
+    ui_color = "#d9e8f5"
+
+    def __init__(self, *, conn_id: str = DEFAULT_CONN_ID, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.conn_id = conn_id
+
+    def execute(self, context: Mapping[str, Any]) -> Any:
+        """Connect, act, and return a small JSON reference."""
+        with store_session(self.conn_id, context) as client:
+            return small_json(self.task_id, self.act(client, context))
+
+    def act(self, client: Client, context: Mapping[str, Any]) -> Any:
+        """Do the one thing, log one line on it, and return a reference to what came of it."""
+        raise NotImplementedError
+
+
+class RunOperator(PenstockOperator):
+    """Does one thing within a run. `run` is what `open_run` returned; other references must have been made in that run.
+
+    `accept_from` names pipelines (their keys' `pipeline`) whose references are accepted too.
+    """
+
+    template_fields: Sequence[str] = ("run",)
+
+    def __init__(self, *, run: Any, accept_from: Sequence[str] = (), **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.run = run
+        self.accept_from = accept_from
+        self.opened_run = OpenedRun.of(run)
+
+    def within(self, context: Mapping[str, Any]) -> dict[str, Any]:
+        """Return where this task stands, as every call of the core within a run takes it."""
+        return {
+            "run": self.opened_run.check(self, context, self.run),
+            "accept_from": self.accept_from,
+            "map_index": map_index(context),
+        }

@@ -1,0 +1,209 @@
+"""Operators executed one by one on a real store: what they refuse, what they return, what they leave on record."""
+
+from __future__ import annotations
+
+import json
+import math
+from typing import Any
+
+import pytest
+from airflow.sdk import DAG
+from airflow.sdk.exceptions import AirflowFailException, AirflowNotFoundException
+
+import penstock
+from penstock_airflow import operators
+from penstock_airflow.decorators import PenstockDecoratedOperator, penstock_task
+from penstock_airflow.operators import (
+    EvaluateModelOperator,
+    GateOperator,
+    OpenRunOperator,
+    PromoteModelOperator,
+    RegisterModelOperator,
+)
+from tests import tiny
+from tests.airflow_home import START
+from tests.airflow_provider.pipelines import context, train
+
+OPERATORS = [getattr(operators, name) for name in operators.__all__]
+FOREIGN_ID = "0123456789abcdef0123456789abcdef"
+NONSENSE: list[Any] = [
+    None,
+    "",
+    7,
+    "/etc/passwd",
+    "s3://bucket/model",
+    {"__classname__": "os.system", "__data__": "true"},
+    {"run_id": "../../etc", "model": "/etc/passwd", "evaluation_id": "x" * 32, "decision_id": ["a"]},
+]
+
+
+def opened(key: Any = "2026-01") -> Any:
+    task = OpenRunOperator(task_id="open_run", experiment=tiny.EXPERIMENT, key=key, run_params={"a": 1})
+    return task.execute(context("open_run"))
+
+
+def trained(run: Any) -> Any:
+    task = PenstockDecoratedOperator(task_id="train", python_callable=train, op_args=[run], op_kwargs={"strength": 1.0})
+    return task.execute(context("train"))
+
+
+def evaluating(run: Any, model: Any, held_out: str) -> Any:
+    return EvaluateModelOperator(
+        task_id="evaluate", run=run, model=model, held_out=held_out, label=tiny.LABEL, baseline=tiny.CHAMPION
+    )
+
+
+def gate(run: Any, evaluation: Any) -> Any:
+    return GateOperator(task_id="gate", run=run, evaluation=evaluation, policy=tiny.POLICY, model=tiny.MODEL)
+
+
+def step(function: Any, run: Any, **inputs: Any) -> Any:
+    task = PenstockDecoratedOperator(task_id="step", python_callable=function, op_args=[run], op_kwargs=inputs)
+    return task.execute(context("step"))
+
+
+def test_an_attempt_records_the_tasks_coordinates_and_nothing_else_of_the_context(store: str) -> None:
+    run = opened()
+    with penstock.connect(store) as client:
+        (recorded,) = client.get_run(run).steps
+    assert {k: v for k, v in recorded.host.items() if k not in {"host", "pid"}} == {
+        "orchestrator": "airflow",
+        "dag_id": "retraining",
+        "run_id": "manual__1",
+        "task_id": "open_run",
+        "map_index": -1,
+        "try_number": 1,
+    }
+
+
+def test_a_run_records_the_logical_date(store: str) -> None:
+    with penstock.connect(store) as client:
+        assert client.get_run(opened()).run.logical_date == START
+
+
+def test_a_key_may_be_a_run_key(store: str) -> None:
+    key = penstock.RunKey("monthly", "2026-01", namespace="team")
+    assert opened(key=key)["run_id"] != opened()["run_id"]
+
+
+@pytest.mark.parametrize("given", NONSENSE, ids=repr)
+def test_what_arrives_must_be_a_reference(store: str, held_out: str, given: Any) -> None:
+    run = opened()
+    tasks = [
+        evaluating(given, {"model": "runs:/x/model"}, held_out),
+        evaluating(run, given, held_out),
+        gate(given, {"evaluation_id": FOREIGN_ID}),
+        gate(run, given),
+        RegisterModelOperator(task_id="r", run=given, name="m", model={}, decision={}),
+        RegisterModelOperator(task_id="r", run=run, name="m", model={}, decision=given),
+        PromoteModelOperator(task_id="p", run=run, name="m", alias="champion", version={}, decision=given),
+    ]
+    for task in tasks:
+        with pytest.raises(AirflowFailException, match=r"expected|does not exist"):
+            task.execute(context("t"))
+    with pytest.raises(AirflowFailException, match="run reference"):
+        trained(given)
+
+
+def test_a_reference_made_in_another_run_is_refused_unless_the_dag_accepts_its_pipeline(
+    store: str, held_out: str
+) -> None:
+    ours, theirs = opened(), opened("theirs")
+    model = trained(theirs)
+    evaluation = evaluating(theirs, model, held_out).execute(context("evaluate"))
+    decision = gate(theirs, evaluation).execute(context("gate"))
+    version = RegisterModelOperator(task_id="r", run=theirs, name=tiny.MODEL, model=model, decision=decision)
+    tasks = [
+        evaluating(ours, model, held_out),
+        gate(ours, evaluation),
+        RegisterModelOperator(task_id="r", run=ours, name=tiny.MODEL, model=model, decision=decision),
+        PromoteModelOperator(
+            task_id="p",
+            run=ours,
+            name=tiny.MODEL,
+            alias="champion",
+            version=version.execute(context("register")),
+            decision=decision,
+        ),
+    ]
+    for task in tasks:
+        with pytest.raises(AirflowFailException, match=f"belongs to run {theirs['run_id']}"):
+            task.execute(context("t"))
+        task.accept_from = [tiny.EXPERIMENT]
+        assert task.execute(context("t"))
+
+
+def test_what_is_returned_is_small_plain_json(store: str, held_out: str) -> None:
+    run = opened()
+    model = trained(run)
+    evaluation = evaluating(run, model, held_out).execute(context("evaluate"))
+    for reference in (run, model, evaluation, gate(run, evaluation).execute(context("gate"))):
+        assert len(json.dumps(reference, allow_nan=False)) < 500
+
+
+def test_a_step_that_returns_no_plain_json_is_refused_before_it_is_stored(store: str) -> None:
+    def undefined(run: Any) -> dict[str, Any]:
+        return {"auc": math.nan}
+
+    def huge(run: Any) -> dict[str, Any]:
+        return {"rows": "x" * 60_000}
+
+    run = opened()
+    with pytest.raises(AirflowFailException, match="plain JSON without NaN"):
+        step(undefined, run)
+    with pytest.raises(AirflowFailException, match="at most 49152 bytes"):
+        step(huge, run)
+    with penstock.connect(store) as client:
+        states = {s.step.name: s.state.value for s in client.get_run(run).steps}
+    assert states == {"open_run": "DONE", "step": "FAILED"}
+
+
+def test_a_step_is_done_once_for_its_inputs(store: str) -> None:
+    calls = []
+
+    def count(run: Any, number: int, ds: str, **more: Any) -> dict[str, Any]:
+        calls.append((number, ds, more))
+        return {"calls": len(calls)}
+
+    run = opened()
+    assert [step(count, run, number=n, more=1)["calls"] for n in (1, 1, 2, 1)] == [1, 1, 2, 1]
+    assert calls == [(1, "2026-01-01", {"more": 1}), (2, "2026-01-01", {"more": 1})]
+
+
+@pytest.mark.parametrize(
+    "function", [lambda: None, lambda month: None, lambda month, run: None, lambda run, *months: None]
+)
+def test_a_step_takes_the_run_first_and_inputs_that_have_names(function: Any) -> None:
+    with pytest.raises(TypeError, match="'run' as its first parameter"):
+        PenstockDecoratedOperator(task_id="step", python_callable=function)
+
+
+def test_a_step_annotated_as_a_dict_is_one_xcom_unless_asked_otherwise() -> None:
+    with DAG("annotated"):
+        assert penstock_task(train)({}, strength=1.0).operator.multiple_outputs is False
+        assert penstock_task(train, multiple_outputs=True)({}, strength=1.0).operator.multiple_outputs is True
+
+
+@pytest.mark.parametrize("operator", OPERATORS)
+def test_references_and_names_are_templated_and_the_connection_is_not(operator: Any) -> None:
+    assert "conn_id" not in operator.template_fields
+    assert not [field for field in operator.template_fields if hasattr(operator, field)]
+
+
+def test_operators_can_be_mapped() -> None:
+    with DAG("mapped_operators", schedule=None, start_date=START):
+        run = OpenRunOperator(task_id="open_run", experiment=tiny.EXPERIMENT).output
+        partial = EvaluateModelOperator.partial(task_id="evaluate", run=run, label="late", task="binary", model=run)
+        partial.expand(held_out=["a", "b"])
+        GateOperator.partial(task_id="gate", run=run, policy="p", model="m").expand(evaluation=[run])
+
+
+def test_a_gate_either_skips_or_fails() -> None:
+    with pytest.raises(ValueError, match="'skip' or 'fail', got 'pass'"):
+        GateOperator(task_id="g", run={}, evaluation={}, policy={}, model="m", on_refused="pass")  # type: ignore[arg-type]
+
+
+def test_a_connection_that_is_missing_is_named_when_the_task_runs() -> None:
+    task = OpenRunOperator(task_id="open_run", experiment="e", conn_id="nowhere")
+    with pytest.raises(AirflowNotFoundException, match="connection 'nowhere' isn't defined"):
+        task.execute(context("open_run"))
