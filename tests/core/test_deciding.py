@@ -9,19 +9,6 @@ from typing import Any
 
 from hypothesis import assume, given
 from hypothesis import strategies as st
-from tests.core.gate_samples import (
-    METRIC_RULES,
-    NESTED_RULES,
-    POLICIES,
-    STANCES,
-    candidate,
-    champion,
-    decided,
-    evaluation_with,
-    evaluations,
-    every_part,
-    recorded,
-)
 
 from penstock.model.canonical import canonical_json
 from penstock.model.decisions import Outcome, Verdict
@@ -43,6 +30,19 @@ from penstock.model.policies import (
     WhenNoBaseline,
 )
 from penstock.services.deciding import decide, replay
+from tests.core.gate_samples import (
+    METRIC_RULES,
+    NESTED_RULES,
+    POLICIES,
+    STANCES,
+    candidate,
+    champion,
+    decided,
+    evaluation_with,
+    evaluations,
+    every_part,
+    recorded,
+)
 
 
 @given(POLICIES, evaluations())

@@ -9,15 +9,6 @@ import time
 from fractions import Fraction
 
 import pytest
-from tests.core.gate_samples import (
-    CHAMPION,
-    NAMES,
-    candidate,
-    champion,
-    decided,
-    evaluation_with,
-    recorded,
-)
 
 from penstock.errors import Corrupted
 from penstock.model.canonical import canonical_json
@@ -35,6 +26,15 @@ from penstock.model.policies import (
     WhenNoBaseline,
 )
 from penstock.services.deciding import decide, replay
+from tests.core.gate_samples import (
+    CHAMPION,
+    NAMES,
+    candidate,
+    champion,
+    decided,
+    evaluation_with,
+    recorded,
+)
 
 
 def test_a_refusal_names_metric_slice_value_bound_and_nearest_flip() -> None:

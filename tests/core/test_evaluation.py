@@ -20,6 +20,14 @@ from sklearn.naive_bayes import GaussianNB
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.tree import DecisionTreeClassifier
+
+from penstock.evaluation.answers import Answers, JudgedRows
+from penstock.evaluation.binary import BinaryRows
+from penstock.evaluation.engine import MeasuringEngine
+from penstock.evaluation.slices import Slices
+from penstock.model.data import DataSource
+from penstock.model.evaluations import BASELINE, CANDIDATE, Measurement
+from penstock.ports import DataReader, Evaluator
 from tests.core.measuring import (
     ALL_METRICS,
     FEATURES,
@@ -35,14 +43,6 @@ from tests.core.measuring import (
     script,
     trained,
 )
-
-from penstock.evaluation.answers import Answers, JudgedRows
-from penstock.evaluation.binary import BinaryRows
-from penstock.evaluation.engine import MeasuringEngine
-from penstock.evaluation.slices import Slices
-from penstock.model.data import DataSource
-from penstock.model.evaluations import BASELINE, CANDIDATE, Measurement
-from penstock.ports import DataReader, Evaluator
 
 # ------------------------------------------------------------------------------------- equal to scikit-learn
 

@@ -11,6 +11,10 @@ import pandas as pd
 import pytest
 from sklearn.linear_model import RidgeClassifier
 from sklearn.naive_bayes import GaussianNB
+
+from penstock.errors import Busy, InvalidValue, NotFound, PredictionFailed
+from penstock.model.data import DataSource
+from penstock.model.evaluations import BASELINE
 from tests.core.measuring import (
     HELD_OUT,
     LABEL_METRICS,
@@ -23,10 +27,6 @@ from tests.core.measuring import (
     script,
     trained,
 )
-
-from penstock.errors import Busy, InvalidValue, NotFound, PredictionFailed
-from penstock.model.data import DataSource
-from penstock.model.evaluations import BASELINE
 
 # ---------------------------------------------------------------------------------------- undefined and NaN
 

@@ -8,8 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests import tiny
-from tests.tiny_pipeline import retrain
 
 import penstock
 from penstock.errors import (
@@ -24,6 +22,8 @@ from penstock.errors import (
 )
 from penstock.model.decisions import GateDecision, Verdict
 from penstock.services.deciding import replay
+from tests import tiny
+from tests.tiny_pipeline import retrain
 
 
 @pytest.fixture(scope="module")

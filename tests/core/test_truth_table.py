@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 import yaml
-from tests.core.gate_samples import every_part, recorded
 
 from penstock.model.canonical import canonical_json
 from penstock.model.data import Dataset
@@ -17,6 +16,7 @@ from penstock.model.decisions import Outcome, Verdict
 from penstock.model.evaluations import BASELINE, CANDIDATE, BaselineRef, Evaluation, Measurement
 from penstock.model.policies import GatePolicy
 from penstock.services.deciding import decide, replay
+from tests.core.gate_samples import every_part, recorded
 
 ROWS: list[dict[str, Any]] = yaml.safe_load((Path(__file__).parent / "truth_table.yaml").read_text(encoding="utf-8"))
 KEYS = {"case", "rule", "candidate", "baseline", "slices", "stance", "dataset", "facts", "context"}
