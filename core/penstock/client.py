@@ -159,6 +159,7 @@ class Client:
         run: object = None,
         accept_from: Sequence[str] = (),
         trusted_types: Sequence[str] | None = None,
+        step: str = "evaluate",
         map_index: int = -1,
         progress: Callable[[int], None] | None = None,
     ) -> Evaluation:
@@ -181,6 +182,7 @@ class Client:
             run=run,
             accept_from=accept_from,
             trusted_types=trusted_types,
+            step=step,
             map_index=map_index,
             progress=progress,
         )
@@ -198,6 +200,7 @@ class Client:
         alias: str = "champion",
         run: object = None,
         accept_from: Sequence[str] = (),
+        step: str = "decide",
         map_index: int = -1,
     ) -> GateDecision:
         """Apply a written policy to an evaluation: PASS, FAIL or INCONCLUSIVE, with every reason, on record.
@@ -216,6 +219,7 @@ class Client:
             alias=alias,
             run=run,
             accept_from=accept_from,
+            step=step,
             map_index=map_index,
         )
 
@@ -233,13 +237,14 @@ class Client:
         *,
         run: object = None,
         accept_from: Sequence[str] = (),
+        step: str = "register",
         map_index: int = -1,
     ) -> ModelVersion:
         """Register a model under the next version number; needs a passed decision that judged exactly it."""
         from penstock.services import registry
 
         return registry.register(
-            self.wiring, name, model, decision, run=run, accept_from=accept_from, map_index=map_index
+            self.wiring, name, model, decision, run=run, accept_from=accept_from, step=step, map_index=map_index
         )
 
     def promote(
@@ -251,13 +256,22 @@ class Client:
         *,
         run: object = None,
         accept_from: Sequence[str] = (),
+        step: str = "promote",
         map_index: int = -1,
     ) -> AliasMove:
         """Point an alias to a version, expecting the generation the decision saw; `Conflict` if another has won."""
         from penstock.services import registry
 
         return registry.promote(
-            self.wiring, name, alias, version, decision, run=run, accept_from=accept_from, map_index=map_index
+            self.wiring,
+            name,
+            alias,
+            version,
+            decision,
+            run=run,
+            accept_from=accept_from,
+            step=step,
+            map_index=map_index,
         )
 
     def get_version(self, name: str, version: int) -> ModelVersion:

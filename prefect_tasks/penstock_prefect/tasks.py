@@ -2,7 +2,7 @@
 
 Nothing is cached by Prefect: the store remembers what each step returned, so a retried or relaunched flow gets the same
 run, evaluation, decision, version and move. Only failures that may pass are retried. All of them work with `.submit`,
-`.with_options` and `.map`; steps of one run that are mapped side by side need a `map_index` each.
+`.with_options` and `.map`; steps of one run that go side by side need a `step` name or a `map_index` each.
 """
 
 from __future__ import annotations
@@ -75,6 +75,7 @@ def evaluate_model(
     slices: Sequence[str] = (),
     run: Any = None,
     accept_from: Sequence[str] = (),
+    step: str = "evaluate",
     map_index: int = -1,
     store: Store = None,
 ) -> Ref:
@@ -92,6 +93,7 @@ def evaluate_model(
             slices=slices,
             run=run,
             accept_from=accept_from,
+            step=step,
             map_index=map_index,
         )
     run_logger().info("%s", evaluation_line(evaluation))
@@ -107,6 +109,7 @@ def gate(
     run: Any = None,
     accept_from: Sequence[str] = (),
     on_refused: Literal["return", "fail"] = "return",
+    step: str = "decide",
     map_index: int = -1,
     store: Store = None,
 ) -> Ref:
@@ -118,7 +121,14 @@ def gate(
         raise InvalidValue("on_refused", on_refused, "'return' or 'fail'")
     with client_of(store) as client:
         decision = client.decide(
-            evaluation, policy, model=model, alias=alias, run=run, accept_from=accept_from, map_index=map_index
+            evaluation,
+            policy,
+            model=model,
+            alias=alias,
+            run=run,
+            accept_from=accept_from,
+            step=step,
+            map_index=map_index,
         )
     run_logger().info("%s", decision_line(decision))
     _show(decision)
@@ -134,12 +144,15 @@ def register_model(
     decision: Any,
     run: Any = None,
     accept_from: Sequence[str] = (),
+    step: str = "register",
     map_index: int = -1,
     store: Store = None,
 ) -> Ref:
     """Register a model under the next version number; needs a passed decision that judged exactly this model."""
     with client_of(store) as client:
-        version = client.register(name, model, decision, run=run, accept_from=accept_from, map_index=map_index)
+        version = client.register(
+            name, model, decision, run=run, accept_from=accept_from, step=step, map_index=map_index
+        )
     authorization = version.authorization
     run_logger().info("registered %s, allowed by decision %s", version.uri, authorization.decision_id)
     return version.ref
@@ -153,12 +166,15 @@ def promote_model(
     decision: Any,
     run: Any = None,
     accept_from: Sequence[str] = (),
+    step: str = "promote",
     map_index: int = -1,
     store: Store = None,
 ) -> Ref:
     """Point an alias to a version; fails, and changes nothing, if the alias has moved since the decision."""
     with client_of(store) as client:
-        move = client.promote(name, alias, version, decision, run=run, accept_from=accept_from, map_index=map_index)
+        move = client.promote(
+            name, alias, version, decision, run=run, accept_from=accept_from, step=step, map_index=map_index
+        )
     before = "nothing" if move.from_version is None else f"version {move.from_version}"
     decided = move.authorization.decision_id
     run_logger().info("moved %s@%s from %s to version %d by decision %s", name, alias, before, move.to_version, decided)

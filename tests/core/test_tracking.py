@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import math
 import threading
@@ -156,6 +157,27 @@ def test_a_step_whose_code_has_changed_is_done_again(client: penstock.Client) ->
     with client.open_run(EXPERIMENT, "p") as run:
         assert run.step("train", lambda run: "old") == "old"
         assert run.step("train", lambda run: "new") == "new"
+
+
+def test_comments_layout_and_decorators_of_a_step_are_not_its_code(client: penstock.Client) -> None:
+    def first() -> Any:
+        def work(run: Any) -> str:
+            return "done"
+
+        return work
+
+    def second() -> Any:
+        @functools.cache
+        def work(run: Any) -> str:
+            # A comment, and a decorator.
+            return "done"
+
+        return work
+
+    with client.open_run(EXPERIMENT, "p") as run:
+        run.step("train", first())
+        run.step("train", second())
+    assert client.get_run(run.ref).steps[0].attempt == 1
 
 
 def test_a_failed_step_is_tried_again_and_its_metrics_do_not_count_twice(client: penstock.Client) -> None:

@@ -39,15 +39,17 @@ class PenstockOperator(BaseOperator):  # type: ignore[misc]
 class RunOperator(PenstockOperator):
     """Does one thing within a run. `run` is what `open_run` returned; other references must have been made in that run.
 
-    `accept_from` names pipelines (their keys' `pipeline`) whose references are accepted too.
+    `accept_from` names pipelines (their keys' `pipeline`) whose references are accepted too. `step` names the
+    step of the run that this is: tasks of one run that do the same thing side by side need a name each.
     """
 
     template_fields: Sequence[str] = ("run",)
 
-    def __init__(self, *, run: Any, accept_from: Sequence[str] = (), **kwargs: Any) -> None:
+    def __init__(self, *, run: Any, accept_from: Sequence[str] = (), step: str | None = None, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.run = run
         self.accept_from = accept_from
+        self.step = step
         self.opened_run = OpenedRun.of(run)
 
     def within(self, context: Mapping[str, Any]) -> dict[str, Any]:
@@ -56,4 +58,5 @@ class RunOperator(PenstockOperator):
             "run": self.opened_run.check(self, context, self.run),
             "accept_from": self.accept_from,
             "map_index": map_index(context),
+            **({"step": self.step} if self.step else {}),
         }

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import ast
 import hashlib
 import inspect
 import tempfile
+import textwrap
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
@@ -203,7 +205,10 @@ class ActiveRun:
 
 
 def _code_digest(work: Callable[..., Any]) -> str:
-    """Digest of a function's source, so that a step cleared after its code changed is done again."""
+    """Digest of a function's code, so that a step cleared after its code changed is done again.
+
+    Comments, layout and decorators (a number of retries, say) are not code.
+    """
     function = inspect.unwrap(work)
     try:
         text = inspect.getsource(function)
@@ -213,4 +218,15 @@ def _code_digest(work: Callable[..., Any]) -> str:
             expected = "a Python function, so that a change of its code is noticed"
             raise InvalidValue("step", work, expected) from error
         text = code.co_code.hex() + repr(code.co_names)
-    return hashlib.sha256(text.encode()).hexdigest()
+    return hashlib.sha256(_without_layout(text).encode()).hexdigest()
+
+
+def _without_layout(source: str) -> str:
+    try:
+        tree = ast.parse(textwrap.dedent(source))
+    except SyntaxError:  # a lambda in the middle of an expression, or no source at all
+        return source
+    for node in ast.walk(tree):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            node.decorator_list = []
+    return ast.unparse(tree)

@@ -8,7 +8,7 @@ from typing import Any
 from penstock.model.audit import NewEvent, experiment_chain
 from penstock.model.data import DataSource
 from penstock.model.evaluations import BASELINE, CANDIDATE, Evaluation
-from penstock.model.ids import derived_id
+from penstock.model.ids import check_step_name, derived_id
 from penstock.model.runs import Attempt, AttemptState, StepId
 from penstock.ports import StepEnd
 from penstock.services import model_access
@@ -30,19 +30,21 @@ def evaluate(
     run: object = None,
     accept_from: Sequence[str] = (),
     trusted_types: Sequence[str] | None = None,
+    step: str = STEP,
     map_index: int = -1,
     progress: Callable[[int], None] | None = None,
 ) -> Evaluation:
     """Measure once; the same model on the same data with the same baseline URI returns the stored evaluation.
 
-    The evaluation belongs to `run`, or to the run that logged the model. What is stored is visible only when the whole
-    pass has succeeded.
+    Evaluations that run side by side in one run need a `step` name (or map index) each: a step's newer attempt fences
+    the older one. The evaluation belongs to `run`, or to the run that logged the model. What is stored is visible only
+    when the whole pass has succeeded.
     """
     uri = model_uri_in(model)
     candidate = model_access.find(wiring.store, uri).logged
     check_belongs(wiring.store, "model", uri, candidate.run_id, run, accept_from)
     run_id = candidate.run_id if run is None else id_in(run, "run_id")
-    step = StepId(run_id, STEP, map_index)
+    place = StepId(run_id, check_step_name(step), map_index)
     declared = {
         "model": candidate.payload_digest,
         "held_out": dict(wiring.reader().fingerprint(held_out)),
@@ -50,7 +52,7 @@ def evaluate(
         "baseline": baseline,
         "slices": list(slices),
     }
-    new = new_attempt(wiring, step, declared)
+    new = new_attempt(wiring, place, declared)
 
     def measure(attempt: Attempt) -> Evaluation:
         predictor = model_access.load_logged(wiring, candidate, uri, trusted_types)
@@ -62,7 +64,7 @@ def evaluate(
             predictor, held_out, task=task, baseline=champion, slices=slices, progress=progress
         )
         evaluation = Evaluation(
-            evaluation_id=derived_id("evaluation", run_id, STEP, map_index, new.inputs_digest),
+            evaluation_id=derived_id("evaluation", run_id, step, map_index, new.inputs_digest),
             run_id=run_id,
             model_id=candidate.model_id,
             payload_digest=candidate.payload_digest,

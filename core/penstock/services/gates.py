@@ -9,7 +9,7 @@ from penstock._version import __version__
 from penstock.model.audit import NewEvent, model_chain
 from penstock.model.decisions import GateDecision
 from penstock.model.evaluations import Evaluation
-from penstock.model.ids import check_alias_name, check_model_name, derived_id
+from penstock.model.ids import check_alias_name, check_model_name, check_step_name, derived_id
 from penstock.model.policies import GatePolicy
 from penstock.model.runs import Attempt, AttemptState, StepId
 from penstock.ports import StepEnd
@@ -30,6 +30,7 @@ def decide_on(
     alias: str,
     run: object = None,
     accept_from: Sequence[str] = (),
+    step: str = STEP,
     map_index: int = -1,
 ) -> GateDecision:
     """Decide once: the same evaluation under the same policy returns the stored decision.
@@ -41,7 +42,7 @@ def decide_on(
     measured = wiring.store.get_evaluation(id_in(evaluation, "evaluation_id"))
     check_belongs(wiring.store, "evaluation", measured.evaluation_id, measured.run_id, run, accept_from)
     declared = {"evaluation": measured.evaluation_id, "policy": policy.digest, "model": model, "alias": alias}
-    new = new_attempt(wiring, StepId(measured.run_id, STEP, map_index), declared)
+    new = new_attempt(wiring, StepId(measured.run_id, check_step_name(step), map_index), declared)
 
     def work(attempt: Attempt) -> GateDecision:
         decision = _judge(wiring, measured, policy, model, alias, new.inputs_digest)

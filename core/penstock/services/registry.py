@@ -8,7 +8,7 @@ from typing import Any
 from penstock.errors import GateBlocked, InvalidValue, NotAuthorized, NotFound
 from penstock.model.audit import NewEvent, model_chain
 from penstock.model.decisions import GateDecision
-from penstock.model.ids import check_alias_name, check_model_name
+from penstock.model.ids import check_alias_name, check_model_name, check_step_name
 from penstock.model.runs import Attempt, AttemptState, StepId
 from penstock.model.versions import AliasMove, Authorization, ModelVersion
 from penstock.ports import StepEnd
@@ -28,6 +28,7 @@ def register(
     *,
     run: object = None,
     accept_from: Sequence[str] = (),
+    step: str = REGISTER,
     map_index: int = -1,
 ) -> ModelVersion:
     """Register a logged model under the next version number, under a passed decision that judged exactly it.
@@ -45,8 +46,8 @@ def register(
         raise NotAuthorized(
             f"registering {uri}", "the decision judged another artifact", "Evaluate and decide on this one"
         )
-    step = StepId(judged.run_id, REGISTER, map_index)
-    new = new_attempt(wiring, step, {"decision": judged.decision_id, "model": name})
+    place = StepId(judged.run_id, check_step_name(step), map_index)
+    new = new_attempt(wiring, place, {"decision": judged.decision_id, "model": name})
 
     def work(attempt: Attempt) -> ModelVersion:
         event = NewEvent(
@@ -71,6 +72,7 @@ def promote(
     *,
     run: object = None,
     accept_from: Sequence[str] = (),
+    step: str = PROMOTE,
     map_index: int = -1,
 ) -> AliasMove:
     """Point an alias to a version by compare-and-swap on the generation that the decision saw (law L3).
@@ -83,9 +85,9 @@ def promote(
     target = version if isinstance(version, ModelVersion) else get_version(wiring, version, name)
     if target.model != name:
         raise InvalidValue("version", target.uri, f"a version of {name!r}")
-    step = StepId(judged.run_id, PROMOTE, map_index)
+    place = StepId(judged.run_id, check_step_name(step), map_index)
     declared = {"decision": judged.decision_id, "model": name, "alias": alias, "version": target.version}
-    new = new_attempt(wiring, step, declared)
+    new = new_attempt(wiring, place, declared)
 
     def work(attempt: Attempt) -> AliasMove:
         event = NewEvent(
