@@ -11,14 +11,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
-from penstock.model.audit import AuditEvent, ChainId, NewEvent
+from penstock.model.audit import AuditEvent, ChainHead, ChainId, NewEvent
 from penstock.model.data import Dataset, DataSource
 from penstock.model.decisions import GateDecision
 from penstock.model.evaluations import Evaluation, Measurement
 from penstock.model.ids import RunKey
 from penstock.model.runs import (
+    LEASE_S,
     Attempt,
     AttemptState,
+    Lapsed,
     LogBatch,
     Run,
     RunDetails,
@@ -43,7 +45,8 @@ from penstock.model.versions import (
 class NewRun:
     """What `MetadataStore.open_run` needs to create a run.
 
-    With `first`, `logged` (the run's params and tags) is written as that step's own, in the same transaction.
+    `deadline_s`, counted from now, bounds how long the run may stay open between its steps. With `first`, `logged`
+    (the run's params and tags) is written as that step's own, in the same transaction.
     """
 
     run_id: str
@@ -54,6 +57,7 @@ class NewRun:
     logical_date_ms: int | None
     source: Mapping[str, Any]
     actor: Mapping[str, Any]
+    deadline_s: float | None = None
     first: NewAttempt | None = None
     logged: LogBatch = field(default_factory=LogBatch)
 
@@ -77,6 +81,7 @@ class NewAttempt:
     resume: bool = False
     always: bool = False
     reopen: bool = False
+    lease_s: float = LEASE_S
 
 
 @dataclass(frozen=True)
@@ -122,6 +127,21 @@ class MetadataStore(Protocol):
         The new attempt gets the next number and fences every earlier attempt of the step; an ended run is reopened as
         `NewAttempt` says (with its `run_reopened` event). Metrics and params of earlier attempts are superseded unless
         `new.resume`.
+        """
+        ...
+
+    def renew_lease(self, attempt: Attempt) -> None:
+        """Say that an attempt is alive: its lease runs `attempt.lease_s` from now, by the database's clock.
+
+        `Fenced` if a newer attempt has taken over or this one has ended. Every write renews the lease, too.
+        """
+        ...
+
+    def reap(self, actor: Mapping[str, Any]) -> Sequence[Lapsed]:
+        """End every running attempt whose lease has run out, by the database's clock, and say which.
+
+        A RUNNING run that is left without a live attempt, and lost one this way or is past its deadline, ends KILLED
+        with its `run_ended` event. Each run is one transaction. What comes back later finds itself fenced.
         """
         ...
 
@@ -176,7 +196,7 @@ class MetadataStore(Protocol):
     # ------------------------------------------------------------------------------- evaluations and decisions
 
     def record_evaluation(self, evaluation: Evaluation, event: NewEvent, end: StepEnd) -> Evaluation:
-        """Store an evaluation, its event and its step's result in one transaction."""
+        """Store an evaluation, its event and its step's result in one transaction; one known already adds no event."""
         ...
 
     def get_evaluation(self, evaluation_id: str) -> Evaluation:
@@ -184,7 +204,10 @@ class MetadataStore(Protocol):
         ...
 
     def record_decision(self, decision: GateDecision, event: NewEvent, end: StepEnd) -> GateDecision:
-        """Store a decision, its authorization if it passed, its event and its step's result in one transaction."""
+        """Store a decision, its authorization if it passed, its event and its step's result in one transaction.
+
+        A decision known already adds no event.
+        """
         ...
 
     def get_decision(self, decision_id: str) -> GateDecision:
@@ -254,6 +277,10 @@ class MetadataStore(Protocol):
 
     def read_ledger(self, chain: ChainId | None = None) -> Iterator[AuditEvent]:
         """Yield the entries of one chain, or of all chains, in order."""
+        ...
+
+    def list_chain_heads(self) -> Sequence[ChainHead]:
+        """Return where each chain ends, by chain."""
         ...
 
     def close(self) -> None:

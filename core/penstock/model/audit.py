@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from penstock.errors import InvalidValue
 from penstock.model.canonical import canonical_json
 
 GENESIS = "0" * 64
@@ -49,6 +50,15 @@ def experiment_chain(name: str) -> ChainId:
 def model_chain(name: str) -> ChainId:
     """Return the chain of a registered model: its decisions, versions and alias moves."""
     return ChainId("model", name)
+
+
+@dataclass(frozen=True)
+class ChainHead:
+    """Where a chain ends: its last entry's number and hash. Kept elsewhere, it is an anchor against a cut tail."""
+
+    chain: ChainId
+    sequence: int
+    hash: str
 
 
 @dataclass(frozen=True)
@@ -98,3 +108,19 @@ def event_hash(event: NewEvent, sequence: int, time_ms: int, previous_hash: str)
         }
     )
     return hashlib.sha256(body.encode()).hexdigest()
+
+
+def flaw_in(entry: AuditEvent, sequence: int, previous_hash: str) -> str:
+    """Say what is wrong with an entry that should stand at `sequence` after `previous_hash`; empty if nothing is."""
+    if entry.sequence != sequence:
+        return f"it stands where entry {sequence} should be: entries are missing"
+    if entry.previous_hash != previous_hash:
+        return f"it does not follow the entry before it: it names {entry.previous_hash}, not {previous_hash}"
+    content = NewEvent(entry.chain, entry.kind, entry.subject, entry.actor, entry.why, entry.before, entry.after)
+    try:
+        found = event_hash(content, entry.sequence, round(entry.time.timestamp() * 1000), previous_hash)
+    except InvalidValue as error:
+        return f"it has been changed: {error}"
+    if found != entry.hash:
+        return f"it has been changed: its content's hash is {found}, but it was written as {entry.hash}"
+    return ""

@@ -13,6 +13,9 @@ from penstock.errors import InvalidValue
 from penstock.model.data import Dataset
 from penstock.model.ids import RunKey, check_metric_name
 
+LEASE_S = 600.0
+"""How long an attempt may be silent before it counts as dead, unless its writer asks for another length."""
+
 
 class RunStatus(StrEnum):
     """What became of a run. MLflow's own words; a refused gate still ends a run FINISHED."""
@@ -36,6 +39,7 @@ class AttemptState(StrEnum):
     DONE = "DONE"
     FAILED = "FAILED"
     SUPERSEDED = "SUPERSEDED"
+    LAPSED = "LAPSED"
 
 
 @dataclass(frozen=True)
@@ -87,6 +91,7 @@ class Attempt:
     number: int
     inputs_digest: str
     token: str = field(repr=False)
+    lease_s: float = LEASE_S
 
 
 @dataclass(frozen=True)
@@ -209,3 +214,13 @@ class StepSummary:
     ended_at: datetime | None
     host: Mapping[str, Any]
     error: str = ""
+
+
+@dataclass(frozen=True)
+class Lapsed:
+    """An attempt that the reaper ended because its lease had run out, and whether its run was ended with it."""
+
+    step: StepId
+    attempt: int
+    reason: str
+    run_ended: bool

@@ -64,7 +64,7 @@ def evaluate(
             predictor, held_out, task=task, baseline=champion, slices=slices, progress=progress
         )
         evaluation = Evaluation(
-            evaluation_id=derived_id("evaluation", run_id, step, map_index, new.inputs_digest),
+            evaluation_id=derived_id("evaluation", run_id, new.inputs_digest),
             run_id=run_id,
             model_id=candidate.model_id,
             payload_digest=candidate.payload_digest,

@@ -88,7 +88,7 @@ def _judge(
         current = wiring.store.find_alias(model, alias)
         version, generation = (None, 0) if current is None else (current.version, current.generation)
     return GateDecision(
-        decision_id=derived_id("decision", evaluation.run_id, STEP, inputs_digest),
+        decision_id=derived_id("decision", evaluation.run_id, inputs_digest),
         run_id=evaluation.run_id,
         evaluation_id=evaluation.evaluation_id,
         model=model,

@@ -17,9 +17,9 @@ from penstock.stores.sql.rows import authorization_of, decision_of, evaluation_o
 from penstock.stores.sql.tables import authorizations, decisions, evaluations
 
 
-def add_evaluation(connection: sa.Connection, evaluation: Evaluation) -> None:
-    """Store an evaluation; its id follows from its inputs, so that storing it twice stores it once."""
-    connection.execute(
+def add_evaluation(connection: sa.Connection, evaluation: Evaluation) -> bool:
+    """Store an evaluation and say whether it is new: its id follows from its inputs."""
+    added = connection.execute(
         insert_or_ignore(evaluations),
         {
             "evaluation_id": evaluation.evaluation_id,
@@ -31,6 +31,7 @@ def add_evaluation(connection: sa.Connection, evaluation: Evaluation) -> None:
             "created_ms": now_ms(connection),
         },
     )
+    return added.rowcount == 1
 
 
 def get_evaluation(connection: sa.Connection, evaluation_id: str) -> Evaluation:
@@ -48,10 +49,10 @@ def list_evaluations(connection: sa.Connection, run_id: str) -> Sequence[Evaluat
     return [evaluation_of(row) for row in connection.execute(query).mappings()]
 
 
-def add_decision(connection: sa.Connection, decision: GateDecision) -> None:
-    """Store a decision and, if it passed, the authorization it gives."""
+def add_decision(connection: sa.Connection, decision: GateDecision) -> bool:
+    """Store a decision and, if it passed, the authorization it gives; say whether it is new."""
     time_ms = now_ms(connection)
-    connection.execute(
+    added = connection.execute(
         insert_or_ignore(decisions),
         {
             "decision_id": decision.decision_id,
@@ -84,6 +85,7 @@ def add_decision(connection: sa.Connection, decision: GateDecision) -> None:
                 "created_ms": time_ms,
             },
         )
+    return added.rowcount == 1
 
 
 def get_decision(connection: sa.Connection, decision_id: str) -> GateDecision:

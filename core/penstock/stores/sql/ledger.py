@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import sqlalchemy as sa
 
-from penstock.model.audit import GENESIS, AuditEvent, ChainId, NewEvent, event_hash
+from penstock.model.audit import GENESIS, AuditEvent, ChainHead, ChainId, NewEvent, event_hash
 from penstock.model.canonical import canonical_json
 from penstock.model.ids import WORKSPACE
 from penstock.stores.sql.dialects import insert_or_replace, now_ms
@@ -66,3 +66,10 @@ def read(connection: sa.Connection, chain: ChainId | None) -> Iterator[AuditEven
         query = query.where(ledger.c.chain_kind == chain.kind, ledger.c.chain_name == chain.name)
     for row in connection.execution_options(yield_per=1000).execute(query).mappings():
         yield event_of(row)
+
+
+def heads(connection: sa.Connection) -> Sequence[ChainHead]:
+    """Return where each chain ends."""
+    query = sa.select(ledger_heads).where(ledger_heads.c.workspace == WORKSPACE)
+    rows = connection.execute(query.order_by(ledger_heads.c.chain_kind, ledger_heads.c.chain_name))
+    return [ChainHead(ChainId(row.chain_kind, row.chain_name), row.sequence, row.hash) for row in rows]

@@ -75,6 +75,7 @@ def open(connection: sa.Connection, new: NewRun) -> tuple[Run, bool]:
             "logical_date_ms": new.logical_date_ms,
             "started_ms": time_ms,
             "ended_ms": None,
+            "deadline_ms": None if new.deadline_s is None else time_ms + int(new.deadline_s * 1000),
             "reason": "",
             "lifecycle_stage": "active",
             "source": canonical_json(new.source),

@@ -15,8 +15,6 @@ from penstock.stores.sql import runs
 from penstock.stores.sql.dialects import insert_or_replace, now_ms
 from penstock.stores.sql.tables import attempts, step_results, steps
 
-LEASE_MS = 10 * 60 * 1000
-
 
 def at(table: sa.Table, step: StepId) -> sa.ColumnElement[bool]:
     """The rows of `table` that belong to `step`."""
@@ -83,10 +81,10 @@ def begin(connection: sa.Connection, new: NewAttempt) -> Attempt | StepResult:
             "error": "",
             "started_ms": time_ms,
             "ended_ms": None,
-            "lease_expires_ms": time_ms + LEASE_MS,
+            "lease_expires_ms": time_ms + int(new.lease_s * 1000),
         },
     )
-    return Attempt(new.step, number, new.inputs_digest, new.token)
+    return Attempt(new.step, number, new.inputs_digest, new.token, new.lease_s)
 
 
 def check_may_write(connection: sa.Connection, attempt: Attempt) -> None:
@@ -99,7 +97,7 @@ def check_may_write(connection: sa.Connection, attempt: Attempt) -> None:
             attempts.c.token == attempt.token,
             attempts.c.state == AttemptState.RUNNING.value,
         )
-        .values(lease_expires_ms=now_ms(connection) + LEASE_MS)
+        .values(lease_expires_ms=now_ms(connection) + int(attempt.lease_s * 1000))
     )
     if renewed.rowcount != 1:
         current = connection.scalar(sa.select(steps.c.attempt).where(at(steps, attempt.step)))

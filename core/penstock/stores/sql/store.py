@@ -6,12 +6,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from penstock.model.audit import AuditEvent, ChainId, NewEvent
+from penstock.model.audit import AuditEvent, ChainHead, ChainId, NewEvent
 from penstock.model.decisions import GateDecision
 from penstock.model.evaluations import Evaluation
 from penstock.model.runs import (
     Attempt,
     AttemptState,
+    Lapsed,
     LogBatch,
     Run,
     RunDetails,
@@ -28,7 +29,7 @@ from penstock.model.versions import (
     RegisteredModel,
 )
 from penstock.ports import NewAttempt, NewRun, StepEnd
-from penstock.stores.sql import judgements, ledger, logs, models, registry, runs, schema, steps
+from penstock.stores.sql import judgements, ledger, logs, models, reaper, registry, runs, schema, steps
 from penstock.stores.sql.dialects import Database
 from penstock.stores.sql.urls import StoreUrl, parse_store_url
 
@@ -71,6 +72,19 @@ class SqlStore:
     def begin_attempt(self, new: NewAttempt) -> Attempt | StepResult:
         with self._database.writing() as connection:
             return steps.begin(connection, new)
+
+    def renew_lease(self, attempt: Attempt) -> None:
+        with self._database.writing() as connection:
+            steps.check_may_write(connection, attempt)
+
+    def reap(self, actor: Mapping[str, Any]) -> Sequence[Lapsed]:
+        with self._database.reading() as connection:
+            run_ids = reaper.candidates(connection)
+        lapsed: list[Lapsed] = []
+        for run_id in run_ids:
+            with self._database.writing() as connection:
+                lapsed.extend(reaper.reap_run(connection, run_id, actor))
+        return lapsed
 
     def end_attempt(self, end: StepEnd) -> StepResult | None:
         with self._database.writing() as connection:
@@ -122,8 +136,8 @@ class SqlStore:
     def record_evaluation(self, evaluation: Evaluation, event: NewEvent, end: StepEnd) -> Evaluation:
         with self._database.writing() as connection:
             steps.end(connection, end)
-            judgements.add_evaluation(connection, evaluation)
-            ledger.append(connection, event)
+            if judgements.add_evaluation(connection, evaluation):
+                ledger.append(connection, event)
             return judgements.get_evaluation(connection, evaluation.evaluation_id)
 
     def get_evaluation(self, evaluation_id: str) -> Evaluation:
@@ -137,8 +151,8 @@ class SqlStore:
     def record_decision(self, decision: GateDecision, event: NewEvent, end: StepEnd) -> GateDecision:
         with self._database.writing() as connection:
             steps.end(connection, end)
-            judgements.add_decision(connection, decision)
-            ledger.append(connection, event)
+            if judgements.add_decision(connection, decision):
+                ledger.append(connection, event)
             return judgements.get_decision(connection, decision.decision_id)
 
     def get_decision(self, decision_id: str) -> GateDecision:
@@ -209,6 +223,10 @@ class SqlStore:
     def read_ledger(self, chain: ChainId | None = None) -> Iterator[AuditEvent]:
         with self._database.reading() as connection:
             yield from ledger.read(connection, chain)
+
+    def list_chain_heads(self) -> Sequence[ChainHead]:
+        with self._database.reading() as connection:
+            return ledger.heads(connection)
 
     def close(self) -> None:
         self._database.close()

@@ -92,6 +92,7 @@ runs = Table(
     _ms("logical_date_ms", nullable=True),
     _ms("started_ms"),
     _ms("ended_ms", nullable=True),
+    _ms("deadline_ms", nullable=True),
     Column("reason", Text, nullable=False),
     Column("lifecycle_stage", String(20), nullable=False),
     Column("source", Text, nullable=False),
@@ -137,6 +138,7 @@ attempts = Table(
     Column("error", Text, nullable=False),
     _ms("started_ms"),
     _ms("ended_ms", nullable=True),
+    # No lease: a writer without a token (an MLflow client, an import), whom the reaper leaves alone.
     _ms("lease_expires_ms", nullable=True),
     PrimaryKeyConstraint("run_id", "step", "map_index", "attempt"),
     ForeignKeyConstraint(["run_id", "step", "map_index"], ["steps.run_id", "steps.step", "steps.map_index"]),

@@ -103,6 +103,7 @@ def upgrade() -> None:
         sa.Column("logical_date_ms", sa.BigInteger(), nullable=True),
         sa.Column("started_ms", sa.BigInteger(), nullable=False),
         sa.Column("ended_ms", sa.BigInteger(), nullable=True),
+        sa.Column("deadline_ms", sa.BigInteger(), nullable=True),
         sa.Column("reason", sa.Text(), nullable=False),
         sa.Column("lifecycle_stage", sa.String(length=20), nullable=False),
         sa.Column("source", sa.Text(), nullable=False),

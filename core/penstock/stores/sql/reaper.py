@@ -1,0 +1,54 @@
+"""Ending what has lapsed: attempts whose lease ran out, and the runs they leave without anybody."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import sqlalchemy as sa
+
+from penstock.model.ids import WORKSPACE
+from penstock.model.runs import AttemptState, Lapsed, RunStatus, StepId
+from penstock.stores.sql import runs as run_records
+from penstock.stores.sql.dialects import now_ms
+from penstock.stores.sql.tables import attempts, runs
+
+
+def candidates(connection: sa.Connection) -> Sequence[str]:
+    """Return the ids of running runs that have a lapsed attempt or are past their deadline."""
+    now = now_ms(connection)
+    lapsed = sa.exists().where(attempts.c.run_id == runs.c.run_id, *_lapsed(now))
+    query = sa.select(runs.c.run_id).where(runs.c.workspace == WORKSPACE, runs.c.status == RunStatus.RUNNING.value)
+    return list(connection.scalars(query.where(sa.or_(lapsed, runs.c.deadline_ms < now)).order_by(runs.c.run_id)))
+
+
+def reap_run(connection: sa.Connection, run_id: str, actor: Mapping[str, Any]) -> Sequence[Lapsed]:
+    """End the lapsed attempts of one run, and the run if nobody is left in it."""
+    now = now_ms(connection)
+    here = attempts.c.run_id == run_id
+    rows = connection.execute(sa.select(attempts).where(here, *_lapsed(now)).with_for_update()).all()
+    reasons = {}
+    for row in rows:
+        step = StepId(run_id, row.step, row.map_index)
+        reason = f"step {step}: attempt {row.attempt} was silent for longer than its lease"
+        reasons[step, row.attempt] = reason
+        connection.execute(
+            sa.update(attempts)
+            .where(here, attempts.c.step == row.step, attempts.c.map_index == row.map_index)
+            .where(attempts.c.attempt == row.attempt)
+            .values(state=AttemptState.LAPSED.value, ended_ms=now, lease_expires_ms=None, error=reason)
+        )
+    alive = connection.scalar(sa.select(sa.func.count()).where(here, attempts.c.state == AttemptState.RUNNING.value))
+    run = connection.execute(sa.select(runs).where(runs.c.run_id == run_id).with_for_update()).one()
+    late = run.deadline_ms is not None and run.deadline_ms < now
+    ends = run.status == RunStatus.RUNNING.value and not alive and (late or bool(rows))
+    if ends:
+        why = "; ".join(reasons.values()) or "the run is past its deadline"
+        run_records.end(connection, run_id, RunStatus.KILLED, why, actor)
+        if not rows:
+            return [Lapsed(StepId(run_id, ""), 0, why, True)]
+    return [Lapsed(step, number, reason, ends) for (step, number), reason in reasons.items()]
+
+
+def _lapsed(now: int) -> tuple[sa.ColumnElement[bool], ...]:
+    return attempts.c.state == AttemptState.RUNNING.value, attempts.c.lease_expires_ms < now
