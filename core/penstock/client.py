@@ -18,7 +18,7 @@ from penstock.model.data import DataSource
 from penstock.model.decisions import GateDecision
 from penstock.model.evaluations import Evaluation
 from penstock.model.ids import RunKey
-from penstock.model.runs import Run, RunDetails, RunStatus
+from penstock.model.runs import LEASE_S, Lapsed, Run, RunDetails, RunStatus
 from penstock.model.stories import RunStory
 from penstock.model.versions import AliasMove, ModelVersion, RegisteredModel
 from penstock.ports import ModelFormat, Predictor
@@ -42,12 +42,14 @@ def connect(
     *,
     actor: Actor | str | None = None,
     host: Mapping[str, Any] | None = None,
+    lease_s: float = LEASE_S,
 ) -> Client:
     """Open a store and return a client for it.
 
     `url` is where records live (`sqlite:///penstock.db`; default `PENSTOCK_URL`), `artifacts` where bytes live (a
     folder; default `PENSTOCK_ARTIFACTS`, else `artifacts` beside the database). `actor` is who acts, asserted (default
     `PENSTOCK_ACTOR`, else the user of this process). `host` holds an orchestrator's coordinates of this process.
+    `lease_s` is how long what this process works on may be silent (a heartbeat speaks for it) before it counts as dead.
     A new store is created where there is none; `StoreUnavailable` if it cannot be reached.
     """
     from penstock.artifacts.local import LocalArtifacts
@@ -64,6 +66,7 @@ def connect(
         reader=_engine,
         actor=_actor(actor),
         host=host or {},
+        lease_s=lease_s,
     )
     return Client(wiring)
 
@@ -106,11 +109,13 @@ class Client:
         name: str = "",
         logical_date: datetime | None = None,
         parent: object = None,
+        deadline_s: float | None = None,
     ) -> ActiveRun:
         """Return the run with this key, creating it if it is not there: a retry finds the same run.
 
         `key` is a `RunKey`, or a string: the partition (a month, a data interval, a CI commit). As a context manager
-        the run is closed at the end of the block.
+        the run is closed at the end of the block. `deadline_s` bounds how long it may stay open while nobody works on
+        it.
         """
         return tracking.open_run(
             self.wiring,
@@ -121,6 +126,7 @@ class Client:
             name=name,
             logical_date=logical_date,
             parent=parent,
+            deadline_s=deadline_s,
         )
 
     def join_run(self, run: object = None, *, step: str = "main", map_index: int = -1) -> ActiveRun:
@@ -130,6 +136,14 @@ class Client:
     def close_run(self, run: object, status: RunStatus | str = RunStatus.FINISHED, reason: str = "") -> Run:
         """End a run; ending it again with the same status changes nothing."""
         return tracking.close_run(self.wiring, run, status, reason)
+
+    def reap(self) -> Sequence[Lapsed]:
+        """End attempts that were silent for longer than their lease, and the runs they leave without anybody.
+
+        A run past its `deadline_s` with nobody working on it is ended too. What was reaped ends KILLED, on record, and
+        can be carried on with. Run it from time to time: `penstock runs reap`.
+        """
+        return tracking.reap(self.wiring)
 
     def get_run(self, run: object) -> RunDetails:
         """Return a run with its params, metrics, tags, inputs and steps; `NotFound` if there is none."""

@@ -9,7 +9,7 @@ import click
 
 from penstock.cli.output import add_row, new_table, page_width, print_json, show, word
 from penstock.cli.settings import Settings, common
-from penstock.cli.words import duration, short, when
+from penstock.cli.words import clean, duration, short, when
 from penstock.model.runs import Run
 
 if TYPE_CHECKING:
@@ -53,6 +53,22 @@ def show_command(settings: Settings, run: str) -> None:
         print_json(page_json(page))
     else:
         show(*draw(page))
+
+
+@runs.command("reap")
+@common
+def reap_command(settings: Settings) -> None:
+    """End what nobody works on any more: attempts silent for longer than their lease, runs past their deadline."""
+    with settings.client() as client:
+        lapsed = client.reap()
+    if settings.json:
+        print_json(lapsed)
+        return
+    for found in lapsed:
+        ended = "; the run is KILLED" if found.run_ended else ""
+        click.echo(clean(f"{found.step.run_id[:12]}  {found.reason}{ended}"))
+    if not lapsed:
+        click.echo("Nothing to reap: every running attempt has given a sign of life.")
 
 
 def _table(found: Sequence[Run], *, with_experiment: bool) -> Table:

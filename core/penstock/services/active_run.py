@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import ast
+import atexit
 import hashlib
 import inspect
 import tempfile
 import textwrap
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from penstock.errors import InvalidValue
+from penstock.errors import InvalidValue, PenstockError
 from penstock.model.data import DataSource
 from penstock.model.ids import check_artifact_path, check_metric_name, check_step_name
 from penstock.model.runs import (
@@ -29,6 +31,7 @@ from penstock.model.runs import (
 )
 from penstock.model.versions import FileEntry, LoggedModel, manifest_digest
 from penstock.ports import StepEnd
+from penstock.services.heartbeat import Heartbeat
 from penstock.services.once import error_text, new_attempt, once
 from penstock.services.wiring import Wiring
 
@@ -36,8 +39,10 @@ from penstock.services.wiring import Wiring
 class ActiveRun:
     """A run that can be logged into. What is logged belongs to a step of the run (`main` unless said otherwise).
 
-    As a context manager it closes the run: FINISHED, or FAILED when the block raises. The first thing logged begins an
-    attempt of the step: it fences older attempts, whose metrics and params no longer count.
+    As a context manager it closes the run if it opened it, FINISHED, or FAILED when the block raises; a run that was
+    joined stays open, and only the step ends. The first thing logged begins an attempt of the step: it fences older
+    attempts, whose metrics and params no longer count. The attempt ends with the block, with `close`, or when the
+    process exits; a process that is killed leaves it to the reaper.
     """
 
     def __init__(
@@ -49,11 +54,13 @@ class ActiveRun:
         map_index: int = -1,
         attempt: Attempt | None = None,
         created: bool = False,
+        opened: bool = False,
     ) -> None:
         self._wiring = wiring
         self._step = StepId(run.run_id, step, map_index)
         self._attempt = attempt
-        self._begun_here = attempt is None
+        self._heartbeat: Heartbeat | None = None
+        self._opened = opened
         self.record = run
         self.created = created
 
@@ -146,7 +153,8 @@ class ActiveRun:
                 new_attempt(self._wiring, self._step, {}, always=True, reopen=True)
             )
             assert isinstance(begun, Attempt)  # noqa: S101 - `always` never answers with a stored result
-            self._attempt = begun
+            self._attempt, self._heartbeat = begun, Heartbeat(self._wiring.store, begun)
+            atexit.register(self._end_at_exit)
         return self._attempt
 
     # ---------------------------------------------------------------------------------------------------- steps
@@ -184,13 +192,30 @@ class ActiveRun:
 
     def close(self, status: RunStatus = RunStatus.FINISHED, reason: str = "") -> Run:
         """End the run, and with it the attempt this handle has begun."""
-        end = None
-        if self._attempt is not None and self._begun_here:
-            state = AttemptState.DONE if status is RunStatus.FINISHED else AttemptState.FAILED
-            end = StepEnd(self._attempt, state, error=reason)
-            self._attempt = None
+        done = status is RunStatus.FINISHED
+        end = self._ending(AttemptState.DONE if done else AttemptState.FAILED, reason)
         self.record = self._wiring.store.end_run(self.run_id, status, reason, self._wiring.actor.to_json(), end)
         return self.record
+
+    def leave(self, error: str = "") -> None:
+        """End the attempt this handle has begun, FAILED if there is an error; the run stays open."""
+        end = self._ending(AttemptState.FAILED if error else AttemptState.DONE, error)
+        if end is not None:
+            self._wiring.store.end_attempt(end)
+
+    def _ending(self, state: AttemptState, error: str) -> StepEnd | None:
+        """Describe the end of the attempt this handle has begun, if it has; from here on it has not."""
+        if self._heartbeat is None or self._attempt is None:
+            return None
+        self._heartbeat.stop()
+        atexit.unregister(self._end_at_exit)
+        end = StepEnd(self._attempt, state, error=error)
+        self._attempt = self._heartbeat = None
+        return end
+
+    def _end_at_exit(self) -> None:
+        with suppress(PenstockError):
+            self.leave()
 
     def __enter__(self) -> ActiveRun:
         return self
@@ -198,10 +223,13 @@ class ActiveRun:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        if error is None:
+        why = "" if error is None else error_text(error)
+        if not self._opened:
+            self.leave(why)
+        elif error is None:
             self.close()
         else:
-            self.close(RunStatus.FAILED, error_text(error))
+            self.close(RunStatus.FAILED, why)
 
 
 def _code_digest(work: Callable[..., Any]) -> str:

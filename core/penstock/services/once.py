@@ -11,6 +11,7 @@ from penstock.model.canonical import digest
 from penstock.model.ids import new_token
 from penstock.model.runs import Attempt, AttemptState, StepId, StepResult
 from penstock.ports import NewAttempt, StepEnd
+from penstock.services.heartbeat import alive
 from penstock.services.wiring import Wiring
 
 T = TypeVar("T")
@@ -36,6 +37,7 @@ def new_attempt(
         resume=resume,
         always=always,
         reopen=reopen,
+        lease_s=wiring.lease_s,
     )
 
 
@@ -48,7 +50,8 @@ def once(wiring: Wiring, new: NewAttempt, work: Callable[[Attempt], T], recall: 
     if isinstance(begun, StepResult):
         return recall(begun.value)
     try:
-        return work(begun)
+        with alive(wiring.store, begun):
+            return work(begun)
     except BaseException as error:
         # A store that cannot record the failure must not hide it.
         with suppress(PenstockError):

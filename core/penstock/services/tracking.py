@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,7 @@ from penstock.model.ids import (
     check_step_name,
     run_id_of,
 )
-from penstock.model.runs import LogBatch, Run, RunStatus, StepId, as_texts
+from penstock.model.runs import Lapsed, LogBatch, Run, RunStatus, StepId, as_texts
 from penstock.ports import NewRun
 from penstock.services.active_run import ActiveRun
 from penstock.services.once import new_attempt
@@ -38,8 +38,14 @@ def open_run(
     name: str = "",
     logical_date: datetime | None = None,
     parent: object = None,
+    deadline_s: float | None = None,
 ) -> ActiveRun:
-    """Return the run with this key, creating it if it is not there (idempotent, race-free)."""
+    """Return the run with this key, creating it if it is not there (idempotent, race-free).
+
+    `deadline_s` bounds how long a new run may stay open while nobody works on it; the reaper ends it afterwards.
+    """
+    if deadline_s is not None and not 0 < deadline_s < 10**9:
+        raise InvalidValue("deadline_s", deadline_s, "a number of seconds above 0")
     run_key = RunKey.of(key, check_experiment_name(experiment))
     if logical_date is not None and logical_date.tzinfo is None:
         raise InvalidValue("logical_date", logical_date, "a time with a time zone")
@@ -58,11 +64,12 @@ def open_run(
         logical_date_ms=None if logical_date is None else int(logical_date.timestamp() * 1000),
         source=source_of_this_process(),
         actor=wiring.actor.to_json(),
+        deadline_s=deadline_s,
         first=first,
         logged=logged,
     )
     run, created = wiring.store.open_run(new)
-    return ActiveRun(wiring, run, created=created)
+    return ActiveRun(wiring, run, created=created, opened=True)
 
 
 def join_run(wiring: Wiring, run: object = None, *, step: str = "main", map_index: int = -1) -> ActiveRun:
@@ -89,6 +96,11 @@ def close_run(wiring: Wiring, run: object, status: RunStatus | str = RunStatus.F
     if not final.ended:
         raise InvalidValue("status", final.value, f"one of {allowed}")
     return wiring.store.end_run(id_in(run, "run_id"), final, reason, wiring.actor.to_json())
+
+
+def reap(wiring: Wiring) -> Sequence[Lapsed]:
+    """End what has lapsed: attempts silent for longer than their lease, and the runs left without anybody."""
+    return wiring.store.reap(wiring.actor.to_json())
 
 
 def source_of_this_process() -> Mapping[str, Any]:

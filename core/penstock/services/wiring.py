@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from penstock.model.audit import Actor
+from penstock.model.runs import LEASE_S
 from penstock.ports import ArtifactStore, DataReader, Evaluator, MetadataStore, ModelFormat
 
 
@@ -23,6 +24,7 @@ class Wiring:
     reader: Callable[[], DataReader]
     actor: Actor
     host: Mapping[str, Any] = field(default_factory=dict)
+    lease_s: float = LEASE_S
 
     def where(self) -> Mapping[str, Any]:
         """Where this process runs, for the record of an attempt, with its orchestrator's own coordinates."""
