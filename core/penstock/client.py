@@ -29,6 +29,7 @@ from penstock.services.wiring import Wiring
 
 if TYPE_CHECKING:
     from penstock.evaluation.engine import MeasuringEngine
+    from penstock.services.verification import Finding
 
 URL_VARIABLE = "PENSTOCK_URL"
 ARTIFACTS_VARIABLE = "PENSTOCK_ARTIFACTS"
@@ -324,6 +325,22 @@ class Client:
         elif model is not None:
             chain = model_chain(model)
         return self.wiring.store.read_ledger(chain)
+
+    def anchor(self) -> Mapping[str, Any]:
+        """Return where every chain of the ledger ends now, as plain JSON: keep it where nobody can change it."""
+        from penstock.services import verification
+
+        return verification.anchor(self.wiring)
+
+    def verify(self, anchor: Mapping[str, Any] | None = None, *, read_bytes: bool = True) -> Iterator[Finding]:
+        """Yield everything in the store that is not as it was written; nothing if it is sound. Reads only.
+
+        Edits, deletions, insertions and reorderings are found from the database alone, a recomputed chain or a cut tail
+        against an `anchor` kept elsewhere. With `read_bytes` every file of every version is read and hashed.
+        """
+        from penstock.services import verification
+
+        return verification.verify(self.wiring, anchor, read_bytes=read_bytes)
 
     def write_report(self, experiment: str, path: str | Path, *, title: str = "", metric: str = "roc_auc") -> Path:
         """Write one self-contained HTML page on an experiment's runs: numbers, reasons, plots."""

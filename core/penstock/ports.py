@@ -371,6 +371,10 @@ class ModelFormat(Protocol):
         """Write `model` into the empty `folder`. `Untrusted` when it holds types not listed in `trusted_types`."""
         ...
 
+    def payload_digest(self, folder: Path) -> str:
+        """Compute the payload digest of a saved folder again, from its bytes."""
+        ...
+
     def load(self, folder: Path, *, uri: str, trusted_types: Sequence[str] | None = None) -> Predictor:
         """Load a folder whose bytes have been verified.
 

@@ -16,7 +16,7 @@ from typing import Any
 import click
 
 from penstock._version import __version__
-from penstock.cli import db, evaluate, gate, ledger, models, report, runs
+from penstock.cli import db, evaluate, gate, ledger, models, report, runs, verify
 from penstock.cli.settings import Settings
 from penstock.cli.words import one_line
 from penstock.errors import Conflict, Corrupted, GateBlocked, NotAuthorized, PenstockError, Transient
@@ -99,5 +99,14 @@ def app(ctx: click.Context, url: str | None, artifacts: str | None) -> None:
     ctx.obj = Settings(url, artifacts)
 
 
-for noun in (runs.runs, models.models, gate.gate, evaluate.evaluate, report.report, ledger.ledger, db.db):
+for noun in (
+    runs.runs,
+    models.models,
+    gate.gate,
+    evaluate.evaluate,
+    report.report,
+    ledger.ledger,
+    verify.verify,
+    db.db,
+):
     app.add_command(noun)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -71,6 +72,23 @@ def upgrade(settings: Settings) -> None:
         click.echo(f"{url} is at revision {before} already.")
     else:
         click.echo(f"{url}: {before or 'no schema'} → {schema.HEAD}")
+
+
+@db.command()
+@click.argument("file", type=click.Path(dir_okay=False, path_type=Path), required=False)
+@common
+def anchor(settings: Settings, file: Path | None) -> None:
+    """Write to FILE where every chain of the ledger ends now (to stdout without FILE).
+
+    Keep it where the database's owner cannot change it: 'penstock verify --anchor FILE' then finds a rewritten history.
+    """
+    with settings.client() as client:
+        text = json.dumps(client.anchor(), indent=1) + "\n"
+    if file is None:
+        click.echo(text, nl=False)
+    else:
+        file.write_text(text)
+        click.echo(f"Anchored {text.count('hash')} chains in {file}", err=True)
 
 
 def _rows(connection: Any) -> dict[str, int]:

@@ -10,8 +10,7 @@ import click
 from penstock.cli.output import json_text, page_width
 from penstock.cli.settings import Settings, common
 from penstock.cli.words import clean, indented, one_line, pairs, plural, when, who
-from penstock.errors import InvalidValue
-from penstock.model.audit import GENESIS, AuditEvent, ChainId, NewEvent, event_hash
+from penstock.model.audit import GENESIS, AuditEvent, ChainId, flaw_in
 
 if TYPE_CHECKING:
     from penstock.client import Client
@@ -64,24 +63,11 @@ def checked(client: Client, experiment: str | None, model: str | None) -> Iterat
             raise BadEntry(f"a ledger entry ({after}) cannot be read: {error}") from error
         if entry.chain != chain:
             chain, sequence, previous = entry.chain, 0, GENESIS
-        _check(entry, chain, sequence + 1, previous)
+        flaw = flaw_in(entry, sequence + 1, previous)
+        if flaw:
+            raise BadEntry(f"ledger entry {entry.sequence} of {chain} {flaw}")
         sequence, previous = entry.sequence, entry.hash
         yield entry
-
-
-def _check(entry: AuditEvent, chain: ChainId, sequence: int, previous: str) -> None:
-    name = f"ledger entry {entry.sequence} of {chain}"
-    if entry.sequence != sequence:
-        raise BadEntry(f"{name} stands where entry {sequence} should be: entries are missing")
-    if entry.previous_hash != previous:
-        raise BadEntry(f"{name} does not follow the entry before it: it names {entry.previous_hash}, not {previous}")
-    content = NewEvent(entry.chain, entry.kind, entry.subject, entry.actor, entry.why, entry.before, entry.after)
-    try:
-        found = event_hash(content, entry.sequence, round(entry.time.timestamp() * 1000), previous)
-    except InvalidValue as error:
-        raise BadEntry(f"{name} has been changed: {error}") from error
-    if found != entry.hash:
-        raise BadEntry(f"{name} has been changed: its content's hash is {found}, but it was written as {entry.hash}")
 
 
 def _write_json(entry: AuditEvent, place: int) -> None:

@@ -113,14 +113,14 @@ def event_hash(event: NewEvent, sequence: int, time_ms: int, previous_hash: str)
 def flaw_in(entry: AuditEvent, sequence: int, previous_hash: str) -> str:
     """Say what is wrong with an entry that should stand at `sequence` after `previous_hash`; empty if nothing is."""
     if entry.sequence != sequence:
-        return f"it stands where entry {sequence} should be: entries are missing"
+        return f"stands where entry {sequence} should be: entries are missing"
     if entry.previous_hash != previous_hash:
-        return f"it does not follow the entry before it: it names {entry.previous_hash}, not {previous_hash}"
+        return f"does not follow the entry before it: it names {entry.previous_hash}, not {previous_hash}"
     content = NewEvent(entry.chain, entry.kind, entry.subject, entry.actor, entry.why, entry.before, entry.after)
     try:
         found = event_hash(content, entry.sequence, round(entry.time.timestamp() * 1000), previous_hash)
     except InvalidValue as error:
-        return f"it has been changed: {error}"
+        return f"has been changed: {error}"
     if found != entry.hash:
-        return f"it has been changed: its content's hash is {found}, but it was written as {entry.hash}"
+        return f"has been changed: its content's hash is {found}, but it was written as {entry.hash}"
     return ""

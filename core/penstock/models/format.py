@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import logging
 import platform
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -77,8 +77,7 @@ class MlmodelFormat:
             input_example=examples.info() if input_example is not None else None,
         )
 
-        hashes = {path: hashlib.sha256(data).hexdigest() for path, data in files.items()}
-        payload_digest = digest({mlmodel.FILE: description, "files": hashes})
+        payload_digest = _payload_digest(description, files)
         model_id = model_id_of(run_id, name, payload_digest)
         for path, data in files.items():
             (folder / path).write_bytes(data)
@@ -95,6 +94,12 @@ class MlmodelFormat:
             "columns": None if columns is None else list(columns),
         }
         return PackagedModel(model_id, payload_digest, "sklearn", facts)
+
+    def payload_digest(self, folder: Path) -> str:
+        """Compute a saved folder's payload digest again: its content without run id, model id and times."""
+        paths = [path for path in folder.rglob("*") if path.is_file() and path != folder / mlmodel.FILE]
+        files = {path.relative_to(folder).as_posix(): path.read_bytes() for path in paths}
+        return _payload_digest(mlmodel.content(folder), files)
 
     def load(self, folder: Path, *, uri: str, trusted_types: Sequence[str] | None = None) -> SklearnPredictor:
         """Load a folder whose bytes have been verified; `uri` names it in messages.
@@ -119,6 +124,11 @@ class MlmodelFormat:
         if not isinstance(estimator, BaseEstimator) or not hasattr(estimator, "predict"):
             raise InvalidValue(f"model {uri!r}", type(estimator).__name__, "a scikit-learn estimator with predict")
         return SklearnPredictor(estimator, uri, description.columns)
+
+
+def _payload_digest(description: Mapping[str, Any], files: Mapping[str, bytes]) -> str:
+    hashes = {path: hashlib.sha256(data).hexdigest() for path, data in files.items()}
+    return digest({mlmodel.FILE: description, "files": hashes})
 
 
 def _encoded(texts: dict[str, str]) -> dict[str, bytes]:

@@ -65,6 +65,9 @@ def describe(
     return content
 
 
+_IDENTITY = ("run_id", "model_id", "model_uuid", "utc_time_created")
+
+
 def write(folder: Path, content: Mapping[str, Any], *, run_id: str, model_id: str) -> None:
     """Write `content` with its identity and the present time as the folder's MLmodel file."""
     identity = {
@@ -74,6 +77,11 @@ def write(folder: Path, content: Mapping[str, Any], *, run_id: str, model_id: st
         "utc_time_created": datetime.now(UTC).strftime("%Y-%m-%d %H:%M:%S.%f"),
     }
     (folder / FILE).write_text(yaml.safe_dump({**content, **identity}, sort_keys=False), encoding="utf-8")
+
+
+def content(folder: Path) -> dict[str, Any]:
+    """Return the folder's MLmodel file without its identity and time, as `describe` made it."""
+    return {name: value for name, value in _parse(folder / FILE).items() if name not in _IDENTITY}
 
 
 def read(folder: Path) -> Mlmodel:

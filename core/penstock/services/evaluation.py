@@ -97,7 +97,6 @@ def _known(facts: Any) -> dict[str, Any]:
 def _event(wiring: Wiring, evaluation: Evaluation) -> NewEvent:
     run = wiring.store.get_run(evaluation.run_id)
     baseline = None if evaluation.baseline is None else evaluation.baseline.to_json()
-    overall = [m for m in evaluation.measurements if not m.slice]
     return NewEvent(
         chain=experiment_chain(run.experiment),
         kind="evaluation_recorded",
@@ -108,16 +107,17 @@ def _event(wiring: Wiring, evaluation: Evaluation) -> NewEvent:
             "data_digest": evaluation.dataset.digest,
             "rows": evaluation.dataset.rows,
             "baseline": baseline,
-            CANDIDATE: _values(overall, CANDIDATE),
-            BASELINE: _values(overall, BASELINE),
+            CANDIDATE: overall_values(evaluation, CANDIDATE),
+            BASELINE: overall_values(evaluation, BASELINE),
         },
     )
 
 
-def _values(measurements: Sequence[Any], of: str) -> dict[str, Any]:
+def overall_values(evaluation: Evaluation, of: str) -> dict[str, Any]:
+    """Return metric → value over all rows, as the ledger records it: a value that is no finite number by its kind."""
     values = {}
-    for measurement in measurements:
-        if measurement.of == of:
+    for measurement in evaluation.measurements:
+        if measurement.of == of and not measurement.slice:
             data = measurement.to_json()
             values[measurement.metric] = data["kind"] if data["value"] is None else data["value"]
     return values
