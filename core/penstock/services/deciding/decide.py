@@ -30,10 +30,8 @@ from penstock.model.policy_rules import (
     Requires,
     Rule,
 )
-from penstock.services.bounds import Bound, Side, nearest_double, show
-from penstock.services.readings import Reading, Readings, Slice
-from penstock.services.requirements import held_out, requires
-from penstock.services.rule_outcomes import (
+from penstock.services.deciding.bounds import Bound, Side, nearest_double, show
+from penstock.services.deciding.outcomes import (
     WORDS,
     all_hold,
     any_holds,
@@ -43,6 +41,8 @@ from penstock.services.rule_outcomes import (
     undecidable,
     verdict_of,
 )
+from penstock.services.deciding.readings import Reading, Readings, Slice
+from penstock.services.deciding.requirements import held_out, requires
 
 Decided = tuple[Verdict, tuple[RuleOutcome, ...]]
 

@@ -14,7 +14,7 @@ from typing import Any
 from penstock.model.data import Dataset
 from penstock.model.decisions import RuleOutcome
 from penstock.model.policy_rules import HeldOut, Requires, Rule
-from penstock.services.rule_outcomes import WORDS, all_hold, combined, settled, undecidable
+from penstock.services.deciding.outcomes import WORDS, all_hold, combined, settled, undecidable
 
 _BYTES_PER_MB = 1_000_000
 

@@ -6,8 +6,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from penstock.model.decisions import Outcome, RuleOutcome, Verdict
-from penstock.services.bounds import Bound, plain_number
-from penstock.services.readings import Reading
+from penstock.services.deciding.bounds import Bound, plain_number
+from penstock.services.deciding.readings import Reading
 
 WORDS = {Outcome.PASSED: "holds", Outcome.FAILED: "does not hold", Outcome.UNDECIDABLE: "cannot be decided"}
 _VERDICTS = {
