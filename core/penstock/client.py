@@ -289,6 +289,17 @@ class Client:
             map_index=map_index,
         )
 
+    def rollback(
+        self, name: str, alias: str, *, to: int | None = None, reason: str, key: str | None = None
+    ) -> AliasMove:
+        """Point an alias back to the version it pointed to before, or to version `to` that held it before; on record.
+
+        Needs the database only. With `key` the rollback happens once: the same key again returns the move it made.
+        """
+        from penstock.services.rollback import rollback
+
+        return rollback(self.wiring, name, alias, to=to, reason=reason, key=key)
+
     def get_version(self, name: str, version: int) -> ModelVersion:
         """Return a registered version; `NotFound` if there is none."""
         from penstock.services import registry

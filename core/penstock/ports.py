@@ -269,6 +269,22 @@ class MetadataStore(Protocol):
         """
         ...
 
+    def record_rollback(
+        self,
+        version: ModelVersion,
+        alias: str,
+        authorization: Authorization,
+        expected_generation: int,
+        event: NewEvent,
+    ) -> AliasMove:
+        """Point an alias back to a version that held it before, if its generation is still `expected_generation`.
+
+        One transaction with its authorization (of kind `rollback`) and its event. `NotAuthorized` if the version never
+        held the alias, `Conflict` naming who won if the alias has moved. The same authorization again returns the move
+        it made.
+        """
+        ...
+
     def list_alias_moves(self, model: str) -> Sequence[AliasMove]:
         """Return a model's alias moves, oldest first."""
         ...

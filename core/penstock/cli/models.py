@@ -17,6 +17,10 @@ if TYPE_CHECKING:
     from penstock.model.versions import AliasMove, Authorization, RegisteredModel
 
 
+def _optional_version(ctx: click.Context, param: click.Parameter, value: str | None) -> int | None:
+    return None if value is None else version_number(ctx, param, value)
+
+
 @click.group()
 def models() -> None:
     """Look into the registry; register and promote models."""
@@ -131,6 +135,23 @@ def promote(settings: Settings, name: str, alias: str, version: int, decision: s
         print_json(move)
     else:
         click.echo(f"models:/{name}@{alias}: {_moved(move)}, {_authorized_by(move.authorization)}")
+
+
+@models.command()
+@click.argument("name")
+@click.argument("alias")
+@click.option("--to", metavar="VERSION", callback=_optional_version, help="A version that held it; else the one before.")
+@click.option("--reason", required=True, help="Why, in words: it goes on record.")
+@click.option("--key", help="An incident's number, say: the same key again changes nothing.")
+@common
+def rollback(settings: Settings, name: str, alias: str, to: int | None, reason: str, key: str | None) -> None:
+    """Take ALIAS of model NAME back to the version it pointed to before. Needs the database only."""
+    with settings.client() as client:
+        move = client.rollback(name, alias, to=to, reason=reason, key=key)
+    if settings.json:
+        print_json(move)
+    else:
+        click.echo(f"models:/{name}@{alias}: {_moved(move)}, by rollback")
 
 
 def _find(client: Client, name: str) -> RegisteredModel:
