@@ -19,7 +19,7 @@ $(INSTALLED): pyproject.toml .ci/constraints.txt
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
 	@$(BIN)/uv pip install --quiet --python $(BIN)/python --constraint .ci/constraints.txt \
-		--editable '.[eval,airflow,prefect]' --group dev
+		--editable '.[eval,s3,postgres,airflow,prefect]' --group dev
 	@touch $@
 
 install: $(INSTALLED) ## set up the development environment in .venv

@@ -179,7 +179,7 @@ def test_help_loads_neither_the_database_nor_the_drawing_nor_the_measuring_libra
         ("runs", "show", "a" * 32 + "\n"),
         ("gate", "check", "no-such-file.yaml"),
         ("ledger", "--model", "on-time", "--experiment", EXPERIMENT),
-        ("--url", "postgresql://me:secret@host/db", "runs", "list"),
+        ("--url", "oracle://me:secret@host/db", "runs", "list"),
     ],
 )
 def test_wrong_usage_exits_2_and_says_so_on_stderr(cli: Run, arguments: tuple[str, ...]) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sqlite3
 import subprocess
 import sys
 from pathlib import Path
@@ -17,13 +16,39 @@ from alembic.script import ScriptDirectory
 import penstock
 from penstock.errors import SchemaMismatch, StoreUnavailable
 from penstock.stores.sql import schema
+from penstock.stores.sql.database import Database
+from penstock.stores.sql.dialects import open_database
 from penstock.stores.sql.tables import metadata
+from penstock.stores.sql.urls import parse_store_url
 
 
-def test_migrating_leads_to_exactly_the_tables_the_code_uses(client: penstock.Client, tmp_path: Path) -> None:
-    engine = sa.create_engine(f"sqlite:///{tmp_path / 'penstock.db'}")
-    with engine.connect() as connection:
-        assert compare_metadata(MigrationContext.configure(connection), metadata) == []
+def _opened(url: str) -> Database:
+    database = open_database(parse_store_url(url))
+    schema.ensure(database)
+    return database
+
+
+def test_migrating_leads_to_exactly_the_tables_the_code_uses(empty_url: str) -> None:
+    database = _opened(empty_url)
+    with database.engine().connect() as connection:
+        context = MigrationContext.configure(connection, opts={"compare_type": True})
+        assert compare_metadata(context, metadata) == []
+        found = sa.inspect(connection)
+        for table in metadata.tables.values():
+            checks = {check.name for check in table.constraints if isinstance(check, sa.CheckConstraint)}
+            assert {check["name"] for check in found.get_check_constraints(table.name)} == checks
+    database.close()
+
+
+def test_names_are_ordered_by_code_point_whatever_the_locale_of_the_server(empty_postgres_url: str) -> None:
+    database = _opened(empty_postgres_url)
+    with database.reading() as connection:
+        found = connection.exec_driver_sql(
+            "SELECT table_name, column_name, collation_name FROM information_schema.columns "
+            "WHERE table_schema = 'public' AND character_maximum_length >= 250 AND collation_name IS DISTINCT FROM 'C'"
+        ).all()
+    database.close()
+    assert found == []
 
 
 def test_the_code_names_the_newest_revision() -> None:
@@ -32,12 +57,16 @@ def test_the_code_names_the_newest_revision() -> None:
     assert ScriptDirectory.from_config(config).get_current_head() == schema.HEAD
 
 
-def test_sixteen_processes_start_on_a_new_database_at_once(tmp_path: Path) -> None:
-    code = "import sys, penstock; sys.stdin.read(1); penstock.connect(sys.argv[1]).open_run('e', sys.argv[2]).close()"
-    url = f"sqlite:///{tmp_path / 'new.db'}"
+def test_sixteen_processes_start_on_a_new_database_at_once(empty_url: str, tmp_path: Path) -> None:
+    code = (
+        "import sys, penstock; sys.stdin.read(1); penstock.connect(*sys.argv[1:3]).open_run('e', sys.argv[3]).close()"
+    )
     children = [
         subprocess.Popen(
-            [sys.executable, "-c", code, url, str(i)], stdin=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+            [sys.executable, "-c", code, empty_url, str(tmp_path / "bytes"), str(i)],
+            stdin=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
         )
         for i in range(16)
     ]
@@ -47,17 +76,18 @@ def test_sixteen_processes_start_on_a_new_database_at_once(tmp_path: Path) -> No
         child.stdin.flush()
     failures = [text for child in children if (text := child.communicate(timeout=120)[1])]
     assert failures == []
-    with penstock.connect(url) as client:
+    with penstock.connect(empty_url, tmp_path / "bytes") as client:
         assert len(client.list_runs()) == 16
 
 
-def test_a_newer_schema_says_to_update_and_an_older_one_to_upgrade(client: penstock.Client, store_url: str) -> None:
-    path = store_url.removeprefix("sqlite:///")
+def test_a_newer_schema_says_to_update_and_an_older_one_to_upgrade(empty_url: str, tmp_path: Path) -> None:
+    database = _opened(empty_url)
     for revision, advice in (("9999", "newer Penstock"), ("0000", "penstock db upgrade")):
-        with sqlite3.connect(path) as connection:
-            connection.execute("UPDATE alembic_version SET version_num = ?", (revision,))
+        with database.writing() as connection:
+            connection.execute(sa.text("UPDATE alembic_version SET version_num = :new"), {"new": revision})
         with pytest.raises(SchemaMismatch, match=advice):
-            penstock.connect(store_url)
+            penstock.connect(empty_url, tmp_path / "bytes")
+    database.close()
 
 
 def test_a_store_that_cannot_be_opened_is_one_clear_passing_fault(tmp_path: Path) -> None:
@@ -65,16 +95,24 @@ def test_a_store_that_cannot_be_opened_is_one_clear_passing_fault(tmp_path: Path
         penstock.connect(f"sqlite:///{tmp_path / 'no' / 'such' / 'folder' / 'p.db'}")
 
 
-def test_the_database_refuses_to_rewrite_the_ledger(client: penstock.Client, store_url: str) -> None:
-    client.open_run("e", "p").close()
-    with sqlite3.connect(store_url.removeprefix("sqlite:///")) as connection:
-        for statement in ("UPDATE ledger SET why = 'forged'", "DELETE FROM ledger"):
-            with pytest.raises(sqlite3.IntegrityError, match="append-only"):
-                connection.execute(statement)
-        with pytest.raises(sqlite3.IntegrityError, match="recorded, authorized move"):
-            connection.execute(
-                "INSERT INTO aliases VALUES ('default', 'm', 'champion', 1, 1, '00000000000000000000000000000000', 0)"
-            )
+def test_the_database_refuses_to_rewrite_the_ledger(empty_url: str, tmp_path: Path) -> None:
+    with penstock.connect(empty_url, tmp_path / "bytes") as client:
+        client.open_run("e", "p").close()
+    database = _opened(empty_url)
+    refusals = {
+        "UPDATE ledger SET why = 'forged'": "the ledger is append-only",
+        "DELETE FROM ledger": "the ledger is append-only",
+        "INSERT INTO aliases VALUES ('default', 'm', 'champion', 1, 1, '00000000000000000000000000000000', 0)": (
+            "recorded, authorized move"
+        ),
+    }
+    if database.url.dialect == "postgresql":
+        refusals["TRUNCATE ledger"] = "the ledger is append-only"
+        refusals["TRUNCATE alias_moves"] = "alias moves are append-only"
+    for statement, refusal in refusals.items():
+        with pytest.raises(sa.exc.IntegrityError, match=refusal), database.writing() as connection:
+            connection.exec_driver_sql(statement)
+    database.close()
 
 
 def test_sqlite_runs_durable_with_foreign_keys(client: penstock.Client) -> None:

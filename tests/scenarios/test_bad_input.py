@@ -87,7 +87,7 @@ def test_an_unreachable_store_says_so_and_what_to_check() -> None:
         penstock.connect("sqlite:////no/such/folder/penstock.db")
 
 
-@pytest.mark.parametrize("url", ["postgresql://u:S3CR3T@h/db", "sqlite://x", "mysql+pymysql://u:S3CR3T@h/d", "p.db"])
+@pytest.mark.parametrize("url", ["oracle://u:S3CR3T@h/db", "sqlite://x", "mysql+pymysql://u:S3CR3T@h/d", "p.db"])
 def test_a_url_that_is_not_supported_is_refused_without_showing_a_password(url: str) -> None:
     with pytest.raises(InvalidValue, match="sqlite:///") as caught:
         penstock.connect(url)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ import pytest
 import penstock
 from penstock.stores.sql.store import SqlStore
 from tests import tiny
+from tests.postgres_server import PostgresServer
 from tests.scenarios.ledgers import state
 from tests.tiny_pipeline import retrain
 
@@ -44,10 +45,10 @@ def _counting(on_write: Callable[[str], None]) -> type[SqlStore]:
     return type("CountingStore", (SqlStore,), {name: after(name) for name in WRITES})
 
 
-def _with_store(url: str, kind: type[SqlStore]) -> penstock.Client:
+def _with_store(url: str, folder: Path, kind: type[SqlStore]) -> penstock.Client:
     from dataclasses import replace
 
-    client = penstock.connect(url, actor="tester")
+    client = penstock.connect(url, folder / "artifacts", actor="tester")
     return penstock.Client(replace(client.wiring, store=kind(url)))
 
 
@@ -60,13 +61,13 @@ def held_out(tmp_path_factory: pytest.TempPathFactory) -> str:
 def undisturbed(tmp_path_factory: pytest.TempPathFactory, held_out: str) -> tuple[dict[str, Any], list[str]]:
     """The state that a pipeline leaves when nothing goes wrong, and the writes it makes on the way."""
     writes: list[str] = []
-    url = f"sqlite:///{tmp_path_factory.mktemp('calm') / 'penstock.db'}"
-    with _with_store(url, _counting(writes.append)) as client:
+    folder = tmp_path_factory.mktemp("calm")
+    with _with_store(f"sqlite:///{folder / 'penstock.db'}", folder, _counting(writes.append)) as client:
         retrain(client, "2013-03", held_out)
         return state(client, tiny.EXPERIMENT, tiny.MODEL), writes
 
 
-def _die_after_write(url: str, held_out: str, number: int) -> int:
+def _die_after_write(url: str, folder: Path, held_out: str, number: int) -> int:
     """Run the pipeline in a child that SIGKILLs itself after its `number`th write; return the child's wait status."""
     child = os.fork()
     if child == 0:
@@ -79,24 +80,46 @@ def _die_after_write(url: str, held_out: str, number: int) -> int:
                 os.kill(os.getpid(), signal.SIGKILL)
 
         try:
-            retrain(_with_store(url, _counting(count)), "2013-03", held_out)
+            retrain(_with_store(url, folder, _counting(count)), "2013-03", held_out)
         finally:
             os._exit(99)
     return os.waitpid(child, 0)[1]
 
 
+@pytest.fixture(params=["sqlite", "postgres"])
+def fresh_url(request: pytest.FixtureRequest) -> Iterator[Callable[[Path], str]]:
+    """Make a store of its own for every kill, on each database."""
+    if request.param == "sqlite":
+        yield lambda folder: f"sqlite:///{folder / 'penstock.db'}"
+        return
+    server: PostgresServer = request.getfixturevalue("postgres_server")
+    template: str = request.getfixturevalue("postgres_template")
+    made: list[str] = []
+
+    def make(_folder: Path) -> str:
+        made.append(server.new_database(template))
+        return server.url(made[-1])
+
+    yield make
+    for name in made:
+        server.drop(name)
+
+
 def test_a_pipeline_killed_after_any_write_ends_the_same_when_run_again(
-    tmp_path: Path, held_out: str, undisturbed: tuple[dict[str, Any], list[str]]
+    tmp_path: Path,
+    held_out: str,
+    undisturbed: tuple[dict[str, Any], list[str]],
+    fresh_url: Callable[[Path], str],
 ) -> None:
     expected, writes = undisturbed
     assert {"record_evaluation", "record_decision", "record_version", "move_alias"} <= set(writes)
     for number, name in enumerate(writes, start=1):
         folder = tmp_path / f"{number:02d}-{name}"
         folder.mkdir()
-        url = f"sqlite:///{folder / 'penstock.db'}"
-        status = _die_after_write(url, held_out, number)
+        url = fresh_url(folder)
+        status = _die_after_write(url, folder, held_out, number)
         assert os.WTERMSIG(status) == signal.SIGKILL, f"write {number} ({name}) was not reached"
-        with penstock.connect(url, actor="tester") as client:
+        with penstock.connect(url, folder / "artifacts", actor="tester") as client:
             retrain(client, "2013-03", held_out)
             assert state(client, tiny.EXPERIMENT, tiny.MODEL) == expected, f"after a kill at write {number} ({name})"
 

@@ -23,17 +23,17 @@ def db() -> None:
 def status(settings: Settings) -> int:
     """Show the schema's revision and what the tables hold. Exit code 1 if this code needs another revision."""
     from penstock.stores.sql import schema
-    from penstock.stores.sql.dialects import Database
+    from penstock.stores.sql.dialects import open_database
 
     url = settings.existing_store()
-    database = Database(url)
+    database = open_database(url)
     try:
         with database.reading() as connection:
             found = schema.revision(connection)
             rows = _rows(connection)
+            bytes_used = database.size_bytes(connection)
     finally:
         database.close()
-    bytes_used = sum(path.stat().st_size for path in _files(url.path))
     fits = found == schema.HEAD
     if settings.json:
         print_json(
@@ -56,10 +56,10 @@ def status(settings: Settings) -> int:
 def upgrade(settings: Settings) -> None:
     """Bring the schema to the revision this code needs; creates the store where there is none."""
     from penstock.stores.sql import schema
-    from penstock.stores.sql.dialects import Database
+    from penstock.stores.sql.dialects import open_database
 
     url = settings.store_url()
-    database = Database(url)
+    database = open_database(url)
     try:
         with database.reading() as connection:
             before = schema.revision(connection)
@@ -100,8 +100,3 @@ def _rows(connection: Any) -> dict[str, int]:
     count = sa.select(sa.func.count())
     tables = [table for table in metadata.sorted_tables if table.name in there]
     return {table.name: int(connection.scalar(count.select_from(table))) for table in tables}
-
-
-def _files(path: Path) -> list[Path]:
-    """The database's file and, while it is in use, SQLite's log beside it."""
-    return [file for file in (path, path.with_name(f"{path.name}-wal")) if file.exists()]

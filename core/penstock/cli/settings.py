@@ -37,30 +37,30 @@ class Settings:
 
     def existing_store(self) -> StoreUrl:
         """Return where the records live; `NotFound` where no store is, because looking must not make one."""
-        from penstock.stores.sql.dialects import Database
+        from penstock.stores.sql.dialects import open_database
         from penstock.stores.sql.schema import revision
 
         url = self.store_url()
-        if not url.path.is_file():
+        database = open_database(url)
+        if not database.exists():
             source = self._source()
             raise NotFound("store", url, f"{source}. {_HINT}" if source else _HINT)
-        database = Database(url)
         try:
             with database.reading() as connection:
                 found = revision(connection)
         finally:
             database.close()
         if found is None:
-            raise NotFound("penstock store in", url, f"The file is there, but holds no records of ours. {_HINT}")
+            raise NotFound("penstock store in", url, f"It is there, but holds no records of ours. {_HINT}")
         return url
 
     @contextmanager
     def client(self) -> Iterator[Client]:
         """Open a store that is there already; no command but `db upgrade` creates one."""
-        from penstock.client import connect
+        from penstock.client import DEFAULT_URL, connect
 
-        url = self.existing_store()
-        with connect(str(url), self.artifacts) as client:
+        self.existing_store()
+        with connect(self.url or DEFAULT_URL, self.artifacts) as client:
             yield client
 
     def _source(self) -> str:

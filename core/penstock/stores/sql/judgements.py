@@ -20,7 +20,7 @@ from penstock.stores.sql.tables import authorizations, decisions, evaluations
 def add_evaluation(connection: sa.Connection, evaluation: Evaluation) -> bool:
     """Store an evaluation and say whether it is new: its id follows from its inputs."""
     added = connection.execute(
-        insert_or_ignore(evaluations),
+        insert_or_ignore(connection, evaluations),
         {
             "evaluation_id": evaluation.evaluation_id,
             "run_id": evaluation.run_id,
@@ -45,15 +45,16 @@ def get_evaluation(connection: sa.Connection, evaluation_id: str) -> Evaluation:
 
 def list_evaluations(connection: sa.Connection, run_id: str) -> Sequence[Evaluation]:
     """Return a run's evaluations, oldest first."""
-    query = sa.select(evaluations).where(evaluations.c.run_id == run_id).order_by(evaluations.c.created_ms)
-    return [evaluation_of(row) for row in connection.execute(query).mappings()]
+    query = sa.select(evaluations).where(evaluations.c.run_id == run_id)
+    rows = connection.execute(query.order_by(evaluations.c.created_ms, evaluations.c.evaluation_id))
+    return [evaluation_of(row) for row in rows.mappings()]
 
 
 def add_decision(connection: sa.Connection, decision: GateDecision) -> bool:
     """Store a decision and, if it passed, the authorization it gives; say whether it is new."""
     time_ms = now_ms(connection)
     added = connection.execute(
-        insert_or_ignore(decisions),
+        insert_or_ignore(connection, decisions),
         {
             "decision_id": decision.decision_id,
             "run_id": decision.run_id,
@@ -71,9 +72,9 @@ def add_decision(connection: sa.Connection, decision: GateDecision) -> bool:
             "created_ms": time_ms,
         },
     )
-    if decision.passed:
+    if decision.passed and added.rowcount == 1:
         connection.execute(
-            insert_or_ignore(authorizations),
+            sa.insert(authorizations),
             {
                 "authorization_id": derived_id("authorization", decision.decision_id),
                 "workspace": WORKSPACE,
@@ -99,8 +100,9 @@ def get_decision(connection: sa.Connection, decision_id: str) -> GateDecision:
 
 def list_decisions(connection: sa.Connection, run_id: str) -> Sequence[GateDecision]:
     """Return the decisions on a run's evaluations, oldest first."""
-    query = sa.select(decisions).where(decisions.c.run_id == run_id).order_by(decisions.c.created_ms)
-    return [decision_of(row) for row in connection.execute(query).mappings()]
+    query = sa.select(decisions).where(decisions.c.run_id == run_id)
+    rows = connection.execute(query.order_by(decisions.c.created_ms, decisions.c.decision_id))
+    return [decision_of(row) for row in rows.mappings()]
 
 
 def find_authorization(connection: sa.Connection, decision_id: str) -> Authorization | None:

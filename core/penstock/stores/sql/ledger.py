@@ -9,39 +9,30 @@ import sqlalchemy as sa
 from penstock.model.audit import GENESIS, AuditEvent, ChainHead, ChainId, NewEvent, event_hash
 from penstock.model.canonical import canonical_json
 from penstock.model.ids import WORKSPACE
-from penstock.stores.sql.dialects import insert_or_replace, now_ms
+from penstock.stores.sql.dialects import insert_or_ignore, now_ms
 from penstock.stores.sql.rows import event_of
 from penstock.stores.sql.tables import ledger, ledger_heads
 
 
 def append(connection: sa.Connection, event: NewEvent) -> None:
     """Append an entry to its chain. The chain's head row is locked, so that a chain never forks."""
-    chain = event.chain
-    head = (
-        connection.execute(
-            sa.select(ledger_heads.c.sequence, ledger_heads.c.hash)
-            .where(
-                ledger_heads.c.workspace == WORKSPACE,
-                ledger_heads.c.chain_kind == chain.kind,
-                ledger_heads.c.chain_name == chain.name,
-            )
-            .with_for_update()
-        )
-    ).first()
-    sequence, previous = (1, GENESIS) if head is None else (head.sequence + 1, head.hash)
+    chain = {"workspace": WORKSPACE, "chain_kind": event.chain.kind, "chain_name": event.chain.name}
+    here = sa.and_(*(ledger_heads.c[name] == value for name, value in chain.items()))
+    locked = sa.select(ledger_heads.c.sequence, ledger_heads.c.hash).where(here).with_for_update()
+    head = connection.execute(locked).first()
+    if head is None:
+        # Of two writers of a chain's first entry one makes this head of nothing, and the other waits for it here.
+        connection.execute(insert_or_ignore(connection, ledger_heads), {**chain, "sequence": 0, "hash": GENESIS})
+        head = connection.execute(locked).one()
+    sequence, previous = head.sequence + 1, head.hash
     time_ms = now_ms(connection)
     hashed = event_hash(event, sequence, time_ms, previous)
-    place = {
-        "workspace": WORKSPACE,
-        "chain_kind": chain.kind,
-        "chain_name": chain.name,
-        "sequence": sequence,
-        "hash": hashed,
-    }
     connection.execute(
         sa.insert(ledger),
         {
-            **place,
+            **chain,
+            "sequence": sequence,
+            "hash": hashed,
             "kind": event.kind,
             "subject": canonical_json(event.subject),
             "actor": canonical_json(event.actor),
@@ -52,7 +43,7 @@ def append(connection: sa.Connection, event: NewEvent) -> None:
             "previous_hash": previous,
         },
     )
-    connection.execute(insert_or_replace(ledger_heads, ("workspace", "chain_kind", "chain_name")), place)
+    connection.execute(sa.update(ledger_heads).where(here).values(sequence=sequence, hash=hashed))
 
 
 def read(connection: sa.Connection, chain: ChainId | None) -> Iterator[AuditEvent]:

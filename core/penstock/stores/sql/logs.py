@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -16,6 +17,12 @@ from penstock.stores.sql.rows import dataset_of, step_of
 from penstock.stores.sql.tables import attempts, inputs, metrics, params, tags
 from penstock.stores.sql.tables import steps as step_heads
 
+# By training step and time; what comes after only makes the order the same on every database.
+_POINTS = (
+    *(metrics.c.metric_step, metrics.c.time_ms),
+    *(metrics.c.step, metrics.c.map_index, metrics.c.attempt, metrics.c.kind, metrics.c.value),
+)
+
 
 def write(connection: sa.Connection, attempt: Attempt, batch: LogBatch) -> None:
     """Write a whole batch; the caller has checked that the attempt may write."""
@@ -28,18 +35,18 @@ def write(connection: sa.Connection, attempt: Attempt, batch: LogBatch) -> None:
             at_ms = time_ms if metric.time is None else int(metric.time.timestamp() * 1000)
             point = {"name": metric.name, "metric_step": metric.step, "time_ms": at_ms}
             points.append({**place, **point, "kind": kind.value, "value": 0.0 if value is None else value})
-        connection.execute(insert_or_ignore(metrics), points)
+        connection.execute(insert_or_ignore(connection, metrics), points)
     if batch.params:
         _write_params(connection, attempt, batch)
     if batch.tags:
         run_id = attempt.step.run_id
         connection.execute(
-            insert_or_replace(tags, ("run_id", "name")),
-            [{"run_id": run_id, "name": name, "value": value} for name, value in batch.tags.items()],
+            insert_or_replace(connection, tags, ("run_id", "name")),
+            [{"run_id": run_id, "name": name, "value": value} for name, value in sorted(batch.tags.items())],
         )
     if batch.inputs:
         connection.execute(
-            insert_or_ignore(inputs),
+            insert_or_ignore(connection, inputs),
             [{**place, **_input_columns(dataset)} for dataset in batch.inputs],
         )
 
@@ -53,7 +60,7 @@ def _input_columns(dataset: Dataset) -> dict[str, object]:
 def _write_params(connection: sa.Connection, attempt: Attempt, batch: LogBatch) -> None:
     place = steps.place(attempt)
     connection.execute(
-        insert_or_ignore(params),
+        insert_or_ignore(connection, params),
         [{**place, "name": name, "value": value} for name, value in batch.params.items()],
     )
     stored = connection.execute(
@@ -72,16 +79,20 @@ def _write_params(connection: sa.Connection, attempt: Attempt, batch: LogBatch) 
 def points(connection: sa.Connection, run_id: str, name: str) -> Sequence[tuple[int, int, float]]:
     """Return (step, time in ms, value) of a metric's current points, by step and time."""
     query = steps.visible(metrics, run_id).where(metrics.c.name == name)
-    rows = connection.execute(query.order_by(metrics.c.metric_step, metrics.c.time_ms))
+    rows = connection.execute(query.order_by(*_POINTS))
     return [(row.metric_step, row.time_ms, join_value(row.kind, row.value)) for row in rows]
+
+
+def _ordered(table: sa.Table, run_id: str) -> sa.Select[Any]:
+    """What current attempts wrote, a later attempt after an earlier one: where both have a name, the later counts."""
+    return steps.visible(table, run_id).order_by(table.c.step, table.c.map_index, table.c.attempt)
 
 
 def details(connection: sa.Connection, run_id: str) -> RunDetails:
     """Return a run with what its current attempts have logged; of each metric its last point."""
     run = runs.get(connection, run_id)
     last: dict[str, float] = {}
-    ordered = steps.visible(metrics, run_id).order_by(metrics.c.metric_step, metrics.c.time_ms)
-    for row in connection.execute(ordered):
+    for row in connection.execute(steps.visible(metrics, run_id).order_by(*_POINTS)):
         last[row.name] = join_value(row.kind, row.value)
     newest = (
         sa.select(attempts, step_heads.c.generation)
@@ -97,11 +108,12 @@ def details(connection: sa.Connection, run_id: str) -> RunDetails:
         .where(attempts.c.run_id == run_id)
         .order_by(attempts.c.started_ms, attempts.c.step, attempts.c.map_index)
     )
+    read = _ordered(inputs, run_id).order_by(inputs.c.role, inputs.c.name, inputs.c.digest)
     return RunDetails(
         run=run,
-        params={row.name: row.value for row in connection.execute(steps.visible(params, run_id))},
+        params={row.name: row.value for row in connection.execute(_ordered(params, run_id))},
         metrics=last,
         tags={row.name: row.value for row in connection.execute(sa.select(tags).where(tags.c.run_id == run_id))},
-        inputs=tuple(dataset_of(row) for row in connection.execute(steps.visible(inputs, run_id)).mappings()),
+        inputs=tuple(dataset_of(row) for row in connection.execute(read).mappings()),
         steps=tuple(step_of(row) for row in connection.execute(newest).mappings()),
     )

@@ -19,9 +19,13 @@ from penstock.stores.sql.tables import logged_models, model_files, run_artifacts
 def put_artifacts(connection: sa.Connection, attempt: Attempt, files: Sequence[FileEntry]) -> None:
     """Enter files into the run's index, replacing those with the same path."""
     place = steps.place(attempt)
-    connection.execute(
-        insert_or_replace(run_artifacts, ("run_id", "path")), [{**place, **file.__dict__} for file in files]
-    )
+    # In order of paths, so that steps side by side lock rows in the same order; of the same path twice the last counts.
+    by_path = {file.path: file for file in files}
+    if by_path:
+        connection.execute(
+            insert_or_replace(connection, run_artifacts, ("run_id", "path")),
+            [{**place, **by_path[path].__dict__} for path in sorted(by_path)],
+        )
 
 
 def artifacts(connection: sa.Connection, run_id: str) -> Sequence[FileEntry]:
@@ -51,10 +55,11 @@ def add(connection: sa.Connection, attempt: Attempt, model: LoggedModel) -> Logg
                 "created_ms": now_ms(connection),
             },
         )
-        connection.execute(
-            insert_or_ignore(model_files),
-            [{"model_id": model.model_id, **file.__dict__} for file in model.files],
-        )
+        if model.files:
+            connection.execute(
+                insert_or_ignore(connection, model_files),
+                [{"model_id": model.model_id, **file.__dict__} for file in model.files],
+            )
     return get(connection, model.model_id)
 
 
@@ -72,5 +77,6 @@ def get(connection: sa.Connection, model_id: str) -> LoggedModel:
 def find(connection: sa.Connection, run_id: str, name: str) -> LoggedModel | None:
     """Return the model logged last under this name by a current attempt of the run."""
     query = steps.visible(logged_models, run_id).where(logged_models.c.name == name)
-    row = connection.execute(query.order_by(logged_models.c.created_ms.desc(), logged_models.c.attempt.desc())).first()
+    newest = (logged_models.c.created_ms.desc(), logged_models.c.attempt.desc(), logged_models.c.model_id)
+    row = connection.execute(query.order_by(*newest)).first()
     return None if row is None else get(connection, row.model_id)

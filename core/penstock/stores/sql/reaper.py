@@ -24,9 +24,12 @@ def candidates(connection: sa.Connection) -> Sequence[str]:
 
 def reap_run(connection: sa.Connection, run_id: str, actor: Mapping[str, Any]) -> Sequence[Lapsed]:
     """End the lapsed attempts of one run, and the run if nobody is left in it."""
+    # The run first, as everybody does who changes its steps: nobody begins an attempt while we look for live ones.
+    run = connection.execute(sa.select(runs).where(runs.c.run_id == run_id).with_for_update(key_share=True)).one()
     now = now_ms(connection)
     here = attempts.c.run_id == run_id
-    rows = connection.execute(sa.select(attempts).where(here, *_lapsed(now)).with_for_update()).all()
+    by_step = (attempts.c.step, attempts.c.map_index, attempts.c.attempt)
+    rows = connection.execute(sa.select(attempts).where(here, *_lapsed(now)).order_by(*by_step).with_for_update()).all()
     reasons = {}
     for row in rows:
         step = StepId(run_id, row.step, row.map_index)
@@ -39,7 +42,6 @@ def reap_run(connection: sa.Connection, run_id: str, actor: Mapping[str, Any]) -
             .values(state=AttemptState.LAPSED.value, ended_ms=now, lease_expires_ms=None, error=reason)
         )
     alive = connection.scalar(sa.select(sa.func.count()).where(here, attempts.c.state == AttemptState.RUNNING.value))
-    run = connection.execute(sa.select(runs).where(runs.c.run_id == run_id).with_for_update()).one()
     late = run.deadline_ms is not None and run.deadline_ms < now
     ends = run.status == RunStatus.RUNNING.value and not alive and (late or bool(rows))
     if ends:

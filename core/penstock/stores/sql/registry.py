@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import sqlalchemy as sa
 
-from penstock.errors import Conflict, NotAuthorized
+from penstock.errors import Conflict, NotAuthorized, NotFound
 from penstock.model.ids import WORKSPACE
 from penstock.model.versions import (
     Alias,
@@ -16,6 +16,7 @@ from penstock.model.versions import (
     ModelVersion,
     RegisteredModel,
 )
+from penstock.stores.sql import models
 from penstock.stores.sql.dialects import insert_or_ignore, now_ms
 from penstock.stores.sql.rows import alias_of, move_of, time_of, version_of
 from penstock.stores.sql.tables import (
@@ -62,24 +63,34 @@ def _check_covers(
         raise NotAuthorized(change, f"the decision was made for alias {row.alias!r}")
 
 
+def _lock(connection: sa.Connection, model: str) -> None:
+    """Make everybody else who registers or promotes under this name wait until this transaction has ended."""
+    here = (registered_models.c.workspace == WORKSPACE, registered_models.c.name == model)
+    connection.execute(sa.select(registered_models.c.name).where(*here).with_for_update(key_share=True))
+
+
 def add_version(
     connection: sa.Connection, model: str, logged: LoggedModel, authorization: Authorization
 ) -> tuple[ModelVersion, bool]:
-    """Register under the next number; return the version and whether this call made it."""
+    """Register under the next number; return the version and whether this call made it.
+
+    What is registered is the logged model as the store has it, whatever else `logged` may say.
+    """
+    time_ms = now_ms(connection)
+    connection.execute(
+        insert_or_ignore(connection, registered_models),
+        {"workspace": WORKSPACE, "name": model, "last_version": 0, "created_ms": time_ms},
+    )
+    _lock(connection, model)
+    stored = models.get(connection, logged.model_id)
     known = _VERSIONS.where(model_versions.c.authorization_id == authorization.authorization_id)
     row = connection.execute(known).mappings().first()
     if row is not None:
         version = version_of(row)
-        if (version.model, version.payload_digest) != (model, logged.payload_digest):
+        if (version.model, version.payload_digest) != (model, stored.payload_digest):
             raise NotAuthorized(f"registering {model!r}", f"its decision has registered {version.uri}")
         return version, False
-    _check_covers(connection, authorization, f"registering {model!r}", model, logged.payload_digest, None)
-    time_ms = now_ms(connection)
-    connection.execute(
-        insert_or_ignore(registered_models),
-        {"workspace": WORKSPACE, "name": model, "last_version": 0, "created_ms": time_ms},
-    )
-    # The counter's row is locked by this update: two registrations cannot get the same number.
+    _check_covers(connection, authorization, f"registering {model!r}", model, stored.payload_digest, None)
     here = sa.and_(registered_models.c.workspace == WORKSPACE, registered_models.c.name == model)
     connection.execute(
         sa.update(registered_models).where(here).values(last_version=registered_models.c.last_version + 1)
@@ -91,9 +102,9 @@ def add_version(
             "workspace": WORKSPACE,
             "model": model,
             "version": number,
-            "model_id": logged.model_id,
-            "run_id": logged.run_id,
-            "payload_digest": logged.payload_digest,
+            "model_id": stored.model_id,
+            "run_id": stored.run_id,
+            "payload_digest": stored.payload_digest,
             "authorization_id": authorization.authorization_id,
             "created_ms": time_ms,
         },
@@ -134,7 +145,7 @@ def find_alias(connection: sa.Connection, model: str, alias: str) -> Alias | Non
     query = sa.select(aliases).where(
         aliases.c.workspace == WORKSPACE, aliases.c.model == model, aliases.c.alias == alias
     )
-    row = connection.execute(query.with_for_update()).mappings().first()
+    row = connection.execute(query).mappings().first()
     return None if row is None else alias_of(row)
 
 
@@ -146,12 +157,16 @@ def move_alias(
     expected_generation: int,
 ) -> tuple[AliasMove, bool]:
     """Point an alias to a version by compare-and-swap; return the move and whether this call made it."""
+    _lock(connection, version.model)
     known = _MOVES.where(alias_moves.c.authorization_id == authorization.authorization_id, alias_moves.c.alias == alias)
     row = connection.execute(known).mappings().first()
     if row is not None:
         return move_of(row), False
     change = f"moving {version.model}@{alias}"
-    _check_covers(connection, authorization, change, version.model, version.payload_digest, alias)
+    target = find_version(connection, version.model, version.version)
+    if target is None:
+        raise NotFound("model version", version.uri)
+    _check_covers(connection, authorization, change, target.model, target.payload_digest, alias)
     current = find_alias(connection, version.model, alias)
     generation = 0 if current is None else current.generation
     if generation != expected_generation:
@@ -193,5 +208,5 @@ def move_alias(
 def list_moves(connection: sa.Connection, model: str) -> Sequence[AliasMove]:
     """Return a model's alias moves, oldest first."""
     query = _MOVES.where(alias_moves.c.workspace == WORKSPACE, alias_moves.c.model == model)
-    rows = connection.execute(query.order_by(alias_moves.c.moved_ms, alias_moves.c.generation)).mappings()
-    return [move_of(row) for row in rows]
+    by_time = (alias_moves.c.moved_ms, alias_moves.c.alias, alias_moves.c.generation)
+    return [move_of(row) for row in connection.execute(query.order_by(*by_time)).mappings()]

@@ -19,11 +19,13 @@ from penstock.stores.sql.rows import run_of
 from penstock.stores.sql.tables import experiments, runs
 
 _WITH_EXPERIMENT = sa.select(runs, experiments.c.name.label("experiment")).join(experiments)
+# Who changes a run or its steps waits here for whoever does already (ADR 0008); what only logs does not wait.
+_LOCKED = _WITH_EXPERIMENT.with_for_update(of=runs, key_share=True)
 
 
-def get(connection: sa.Connection, run_id: str) -> Run:
-    """Return a run; `NotFound` if there is none."""
-    row = connection.execute(_WITH_EXPERIMENT.where(runs.c.run_id == run_id)).mappings().first()
+def get(connection: sa.Connection, run_id: str, *, lock: bool = False) -> Run:
+    """Return a run, with `lock` to change it or its steps; `NotFound` if there is none."""
+    row = connection.execute((_LOCKED if lock else _WITH_EXPERIMENT).where(runs.c.run_id == run_id)).mappings().first()
     if row is None:
         raise NotFound("run", run_id, "penstock runs list shows the runs there are")
     return run_of(row)
@@ -31,7 +33,7 @@ def get(connection: sa.Connection, run_id: str) -> Run:
 
 def open(connection: sa.Connection, new: NewRun) -> tuple[Run, bool]:
     """Return the run with this key, creating it and its experiment where they are not there yet."""
-    row = connection.execute(_WITH_EXPERIMENT.where(runs.c.run_id == new.run_id)).mappings().first()
+    row = connection.execute(_LOCKED.where(runs.c.run_id == new.run_id)).mappings().first()
     if row is not None:
         run = run_of(row)
         if run.experiment != new.experiment:
@@ -46,20 +48,15 @@ def open(connection: sa.Connection, new: NewRun) -> tuple[Run, bool]:
             run = reopen(connection, run, new.actor)
         return run, False
     time_ms = now_ms(connection)
-    connection.execute(
-        insert_or_ignore(experiments),
-        {
-            "workspace": WORKSPACE,
-            "name": new.experiment,
-            "lifecycle_stage": "active",
-            "created_ms": time_ms,
-        },
-    )
-    experiment_id = connection.scalar(
-        sa.select(experiments.c.experiment_id).where(
-            experiments.c.workspace == WORKSPACE, experiments.c.name == new.experiment
+    named = {"workspace": WORKSPACE, "name": new.experiment}
+    known = sa.select(experiments.c.experiment_id).filter_by(**named)
+    experiment_id = connection.scalar(known)
+    if experiment_id is None:
+        connection.execute(
+            insert_or_ignore(connection, experiments),
+            {**named, "lifecycle_stage": "active", "created_ms": time_ms},
         )
-    )
+        experiment_id = connection.scalar(known)
     connection.execute(
         sa.insert(runs),
         {
@@ -102,7 +99,7 @@ def reopen(connection: sa.Connection, run: Run, actor: Mapping[str, Any]) -> Run
 
 def end(connection: sa.Connection, run_id: str, status: RunStatus, reason: str, actor: Mapping[str, Any]) -> Run:
     """End a run; ending it again with the same status changes nothing."""
-    run = get(connection, run_id)
+    run = get(connection, run_id, lock=True)
     if run.status is status:
         return run
     if run.status.ended:

@@ -7,17 +7,14 @@ from pathlib import Path
 import sqlalchemy as sa
 
 from penstock.errors import SchemaMismatch
-from penstock.stores.sql.dialects import Database
+from penstock.stores.sql.database import Database
 
 HEAD = "0001"
 
 
 def revision(connection: sa.Connection) -> str | None:
     """Return the schema revision of a database, or None for one without a schema."""
-    found = connection.exec_driver_sql(
-        "SELECT name FROM sqlite_master WHERE type = 'table' AND name = 'alembic_version'"
-    ).first()
-    if found is None:
+    if not sa.inspect(connection).has_table("alembic_version"):
         return None
     row = connection.exec_driver_sql("SELECT version_num FROM alembic_version").first()
     return None if row is None else str(row[0])
@@ -26,8 +23,8 @@ def revision(connection: sa.Connection) -> str | None:
 def ensure(database: Database) -> None:
     """Create the schema in an empty database; `SchemaMismatch` for one at another revision.
 
-    Any number of processes may start at once: the first to get the write lock creates the schema, in one transaction,
-    and the others find it done.
+    Any number of processes may start at once: the first to get the migration lock creates the schema, in one
+    transaction, and the others find it done.
     """
     with database.reading() as connection:
         found = revision(connection)
@@ -39,8 +36,9 @@ def ensure(database: Database) -> None:
 
 
 def upgrade(database: Database) -> None:
-    """Bring the schema to `HEAD`, in one transaction under the write lock; nothing happens if it is there."""
+    """Bring the schema to `HEAD`, in one transaction under the migration lock; nothing happens if it is there."""
     with database.writing() as connection:
+        database.lock_for_migration(connection)
         found = revision(connection)
         if found == HEAD:
             return

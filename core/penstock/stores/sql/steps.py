@@ -40,7 +40,7 @@ def find_result(connection: sa.Connection, step: StepId, inputs_digest: str) -> 
 
 def begin(connection: sa.Connection, new: NewAttempt) -> Attempt | StepResult:
     """Return the stored result, or begin a new attempt that fences every earlier one of the step."""
-    run = runs.get(connection, new.step.run_id)
+    run = runs.get(connection, new.step.run_id, lock=True)
     if run.status.ended and run.status is not RunStatus.FINISHED:
         run = runs.reopen(connection, run, new.actor)
     if not new.always:
@@ -65,7 +65,7 @@ def begin(connection: sa.Connection, new: NewAttempt) -> Attempt | StepResult:
             .values(state=AttemptState.SUPERSEDED.value, ended_ms=time_ms)
         )
     connection.execute(
-        insert_or_replace(steps, ("run_id", "step", "map_index")),
+        insert_or_replace(connection, steps, ("run_id", "step", "map_index")),
         {**_of(new.step), "attempt": number, "visible_from": visible_from, "generation": generation},
     )
     connection.execute(
@@ -107,6 +107,7 @@ def check_may_write(connection: sa.Connection, attempt: Attempt) -> None:
 def end(connection: sa.Connection, ending: StepEnd) -> StepResult | None:
     """End an attempt for good; a DONE attempt leaves its result. Ending it again in the same way changes nothing."""
     attempt = ending.attempt
+    runs.get(connection, attempt.step.run_id, lock=True)
     row = connection.execute(
         sa.select(attempts.c.state).where(
             at(attempts, attempt.step),
@@ -127,7 +128,7 @@ def end(connection: sa.Connection, ending: StepEnd) -> StepResult | None:
         return None
     generation = connection.scalar(sa.select(steps.c.generation).where(at(steps, attempt.step)))
     connection.execute(
-        insert_or_replace(step_results, ("run_id", "step", "map_index", "inputs_digest")),
+        insert_or_replace(connection, step_results, ("run_id", "step", "map_index", "inputs_digest")),
         {
             **place(attempt),
             "inputs_digest": attempt.inputs_digest,

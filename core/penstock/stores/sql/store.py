@@ -1,4 +1,7 @@
-"""The SQL store: each method of the port is one transaction over the functions of this folder."""
+"""The SQL store: each method of the port is one transaction over the functions of this folder.
+
+Writing methods are `retried`: what the database itself rolled back in favour of another writer is tried again.
+"""
 
 from __future__ import annotations
 
@@ -30,7 +33,8 @@ from penstock.model.versions import (
 )
 from penstock.ports import NewAttempt, NewRun, StepEnd
 from penstock.stores.sql import judgements, ledger, logs, models, reaper, registry, runs, schema, steps
-from penstock.stores.sql.dialects import Database
+from penstock.stores.sql.database import retried
+from penstock.stores.sql.dialects import open_database
 from penstock.stores.sql.urls import StoreUrl, parse_store_url
 
 
@@ -38,8 +42,8 @@ class SqlStore:
     """A `MetadataStore` in a SQL database. Safe to share between threads; a forked child reconnects by itself."""
 
     def __init__(self, url: StoreUrl | str) -> None:
-        self.url = url if isinstance(url, StoreUrl) else parse_store_url(url)
-        self._database = Database(self.url)
+        self.url = parse_store_url(url) if isinstance(url, str) else url
+        self._database = open_database(self.url)
         schema.ensure(self._database)
 
     def __repr__(self) -> str:
@@ -47,6 +51,7 @@ class SqlStore:
 
     # ------------------------------------------------------------------------------------------ runs and steps
 
+    @retried
     def open_run(self, new: NewRun) -> tuple[Run, bool]:
         with self._database.writing() as connection:
             run, created = runs.open(connection, new)
@@ -69,10 +74,12 @@ class SqlStore:
         with self._database.reading() as connection:
             return runs.newest(connection, experiment, limit)
 
+    @retried
     def begin_attempt(self, new: NewAttempt) -> Attempt | StepResult:
         with self._database.writing() as connection:
             return steps.begin(connection, new)
 
+    @retried
     def renew_lease(self, attempt: Attempt) -> None:
         with self._database.writing() as connection:
             steps.check_may_write(connection, attempt)
@@ -82,14 +89,20 @@ class SqlStore:
             run_ids = reaper.candidates(connection)
         lapsed: list[Lapsed] = []
         for run_id in run_ids:
-            with self._database.writing() as connection:
-                lapsed.extend(reaper.reap_run(connection, run_id, actor))
+            lapsed.extend(self._reap_run(run_id, actor))
         return lapsed
 
+    @retried
+    def _reap_run(self, run_id: str, actor: Mapping[str, Any]) -> Sequence[Lapsed]:
+        with self._database.writing() as connection:
+            return reaper.reap_run(connection, run_id, actor)
+
+    @retried
     def end_attempt(self, end: StepEnd) -> StepResult | None:
         with self._database.writing() as connection:
             return steps.end(connection, end)
 
+    @retried
     def end_run(
         self, run_id: str, status: RunStatus, reason: str, actor: Mapping[str, Any], end: StepEnd | None = None
     ) -> Run:
@@ -98,6 +111,7 @@ class SqlStore:
                 steps.end(connection, end)
             return runs.end(connection, run_id, status, reason, actor)
 
+    @retried
     def log(self, attempt: Attempt, batch: LogBatch) -> None:
         with self._database.writing() as connection:
             steps.check_may_write(connection, attempt)
@@ -109,6 +123,7 @@ class SqlStore:
 
     # ---------------------------------------------------------------------------------- artifacts and models
 
+    @retried
     def put_artifacts(self, attempt: Attempt, files: Sequence[FileEntry]) -> None:
         with self._database.writing() as connection:
             steps.check_may_write(connection, attempt)
@@ -118,6 +133,7 @@ class SqlStore:
         with self._database.reading() as connection:
             return models.artifacts(connection, run_id)
 
+    @retried
     def add_model(self, attempt: Attempt, model: LoggedModel) -> LoggedModel:
         with self._database.writing() as connection:
             steps.check_may_write(connection, attempt)
@@ -133,6 +149,7 @@ class SqlStore:
 
     # ----------------------------------------------------------------------------- evaluations and decisions
 
+    @retried
     def record_evaluation(self, evaluation: Evaluation, event: NewEvent, end: StepEnd) -> Evaluation:
         with self._database.writing() as connection:
             steps.end(connection, end)
@@ -148,6 +165,7 @@ class SqlStore:
         with self._database.reading() as connection:
             return judgements.list_evaluations(connection, run_id)
 
+    @retried
     def record_decision(self, decision: GateDecision, event: NewEvent, end: StepEnd) -> GateDecision:
         with self._database.writing() as connection:
             steps.end(connection, end)
@@ -169,6 +187,7 @@ class SqlStore:
         with self._database.reading() as connection:
             return judgements.find_authorization(connection, decision_id)
 
+    @retried
     def record_version(
         self, model: str, logged: LoggedModel, authorization: Authorization, event: NewEvent, end: StepEnd
     ) -> ModelVersion:
@@ -196,6 +215,7 @@ class SqlStore:
         with self._database.reading() as connection:
             return registry.find_alias(connection, model, alias)
 
+    @retried
     def move_alias(
         self,
         version: ModelVersion,

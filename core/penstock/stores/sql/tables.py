@@ -34,7 +34,9 @@ metadata = MetaData(
     }
 )
 
-_NAME = String(250)
+# The same order of names everywhere: by code point, whatever the locale of a server's database.
+_NAME = String(250).with_variant(String(250, collation="C"), "postgresql")
+_PATH = String(1000).with_variant(String(1000, collation="C"), "postgresql")
 _DIGEST = String(64)
 
 
@@ -195,7 +197,7 @@ run_artifacts = Table(
     "run_artifacts",
     metadata,
     *_of_attempt(),
-    Column("path", String(1000), nullable=False),
+    Column("path", _PATH, nullable=False),
     Column("sha256", _DIGEST, nullable=False),
     Column("size_bytes", BigInteger, nullable=False),
     PrimaryKeyConstraint("run_id", "path"),
@@ -220,7 +222,7 @@ model_files = Table(
     "model_files",
     metadata,
     Column("model_id", String(34), ForeignKey("logged_models.model_id"), nullable=False),
-    Column("path", String(1000), nullable=False),
+    Column("path", _PATH, nullable=False),
     Column("sha256", _DIGEST, nullable=False),
     Column("size_bytes", BigInteger, nullable=False),
     PrimaryKeyConstraint("model_id", "path"),

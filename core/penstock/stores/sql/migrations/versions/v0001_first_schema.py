@@ -6,41 +6,44 @@ from alembic import op
 revision = "0001"
 down_revision = None
 
+# The same order of names everywhere: by code point, whatever the locale of a server's database.
+_NAME = sa.String(length=250).with_variant(sa.String(length=250, collation="C"), "postgresql")
+_PATH = sa.String(length=1000).with_variant(sa.String(length=1000, collation="C"), "postgresql")
+
 # The database itself refuses what no code of ours does: changing the ledger, or moving an alias without a recorded
 # and authorized move.
-_TRIGGERS = (
-    """
-    CREATE TRIGGER ledger_is_append_only_update BEFORE UPDATE ON ledger
-    BEGIN SELECT RAISE(ABORT, 'the ledger is append-only'); END
-    """,
-    """
-    CREATE TRIGGER ledger_is_append_only_delete BEFORE DELETE ON ledger
-    BEGIN SELECT RAISE(ABORT, 'the ledger is append-only'); END
-    """,
-    """
-    CREATE TRIGGER alias_moves_are_append_only_update BEFORE UPDATE ON alias_moves
-    BEGIN SELECT RAISE(ABORT, 'alias moves are append-only'); END
-    """,
-    """
-    CREATE TRIGGER alias_moves_are_append_only_delete BEFORE DELETE ON alias_moves
-    BEGIN SELECT RAISE(ABORT, 'alias moves are append-only'); END
-    """,
-    """
-    CREATE TRIGGER aliases_move_on_record_insert BEFORE INSERT ON aliases
-    WHEN NOT EXISTS (SELECT 1 FROM alias_moves m WHERE m.workspace = NEW.workspace AND m.model = NEW.model
-        AND m.alias = NEW.alias AND m.generation = NEW.generation AND m.to_version = NEW.version
-        AND m.authorization_id = NEW.authorization_id)
-    BEGIN SELECT RAISE(ABORT, 'an alias moves only with a recorded, authorized move'); END
-    """,
-    """
-    CREATE TRIGGER aliases_move_on_record_update BEFORE UPDATE ON aliases
-    WHEN NEW.generation <> OLD.generation + 1
-        OR NOT EXISTS (SELECT 1 FROM alias_moves m WHERE m.workspace = NEW.workspace AND m.model = NEW.model
-        AND m.alias = NEW.alias AND m.generation = NEW.generation AND m.to_version = NEW.version
-        AND m.authorization_id = NEW.authorization_id)
-    BEGIN SELECT RAISE(ABORT, 'an alias moves only with a recorded, authorized move'); END
-    """,
-)
+_APPEND_ONLY = {"ledger": "the ledger is append-only", "alias_moves": "alias moves are append-only"}
+_ON_RECORD = "an alias moves only with a recorded, authorized move"
+_RECORDED = """EXISTS (SELECT 1 FROM alias_moves m WHERE m.workspace = NEW.workspace AND m.model = NEW.model
+    AND m.alias = NEW.alias AND m.generation = NEW.generation AND m.to_version = NEW.version
+    AND m.authorization_id = NEW.authorization_id)"""
+
+
+def _guard_sqlite() -> None:
+    for table, refusal in _APPEND_ONLY.items():
+        for change in ("UPDATE", "DELETE"):
+            op.execute(f"""CREATE TRIGGER {table}_append_only_{change.lower()} BEFORE {change} ON {table}
+                BEGIN SELECT RAISE(ABORT, '{refusal}'); END""")
+    for change, wrong in (("INSERT", ""), ("UPDATE", "NEW.generation <> OLD.generation + 1 OR ")):
+        op.execute(f"""CREATE TRIGGER aliases_move_on_record_{change.lower()} BEFORE {change} ON aliases
+            WHEN {wrong}NOT {_RECORDED} BEGIN SELECT RAISE(ABORT, '{_ON_RECORD}'); END""")
+
+
+def _guard_postgresql() -> None:
+    refuse = "RAISE EXCEPTION USING ERRCODE = 'integrity_constraint_violation', MESSAGE ="
+    op.execute(f"""CREATE FUNCTION penstock_append_only() RETURNS trigger LANGUAGE plpgsql AS
+        $$BEGIN {refuse} TG_ARGV[0]; END$$""")
+    for table, refusal in _APPEND_ONLY.items():
+        op.execute(f"""CREATE TRIGGER {table}_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON {table}
+            FOR EACH STATEMENT EXECUTE FUNCTION penstock_append_only('{refusal}')""")
+    op.execute(f"""CREATE FUNCTION penstock_alias_on_record() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN
+        IF TG_OP = 'UPDATE' THEN
+            IF NEW.generation <> OLD.generation + 1 THEN {refuse} '{_ON_RECORD}'; END IF;
+        END IF;
+        IF NOT {_RECORDED} THEN {refuse} '{_ON_RECORD}'; END IF;
+        RETURN NEW; END$$""")
+    op.execute("""CREATE TRIGGER aliases_move_on_record BEFORE INSERT OR UPDATE ON aliases
+        FOR EACH ROW EXECUTE FUNCTION penstock_alias_on_record()""")
 
 
 def upgrade() -> None:
@@ -48,8 +51,8 @@ def upgrade() -> None:
     op.create_table(
         "experiments",
         sa.Column("experiment_id", sa.Integer(), autoincrement=True, nullable=False),
-        sa.Column("workspace", sa.String(length=250), nullable=False),
-        sa.Column("name", sa.String(length=250), nullable=False),
+        sa.Column("workspace", _NAME, nullable=False),
+        sa.Column("name", _NAME, nullable=False),
         sa.Column("lifecycle_stage", sa.String(length=20), nullable=False),
         sa.Column("created_ms", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("experiment_id", name=op.f("pk_experiments")),
@@ -57,9 +60,9 @@ def upgrade() -> None:
     )
     op.create_table(
         "ledger",
-        sa.Column("workspace", sa.String(length=250), nullable=False),
+        sa.Column("workspace", _NAME, nullable=False),
         sa.Column("chain_kind", sa.String(length=20), nullable=False),
-        sa.Column("chain_name", sa.String(length=250), nullable=False),
+        sa.Column("chain_name", _NAME, nullable=False),
         sa.Column("sequence", sa.Integer(), nullable=False),
         sa.Column("kind", sa.String(length=40), nullable=False),
         sa.Column("subject", sa.Text(), nullable=False),
@@ -74,17 +77,17 @@ def upgrade() -> None:
     )
     op.create_table(
         "ledger_heads",
-        sa.Column("workspace", sa.String(length=250), nullable=False),
+        sa.Column("workspace", _NAME, nullable=False),
         sa.Column("chain_kind", sa.String(length=20), nullable=False),
-        sa.Column("chain_name", sa.String(length=250), nullable=False),
+        sa.Column("chain_name", _NAME, nullable=False),
         sa.Column("sequence", sa.Integer(), nullable=False),
         sa.Column("hash", sa.String(length=64), nullable=False),
         sa.PrimaryKeyConstraint("workspace", "chain_kind", "chain_name", name=op.f("pk_ledger_heads")),
     )
     op.create_table(
         "registered_models",
-        sa.Column("workspace", sa.String(length=250), nullable=False),
-        sa.Column("name", sa.String(length=250), nullable=False),
+        sa.Column("workspace", _NAME, nullable=False),
+        sa.Column("name", _NAME, nullable=False),
         sa.Column("last_version", sa.Integer(), nullable=False),
         sa.Column("created_ms", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("workspace", "name", name=op.f("pk_registered_models")),
@@ -92,12 +95,12 @@ def upgrade() -> None:
     op.create_table(
         "runs",
         sa.Column("run_id", sa.String(length=32), nullable=False),
-        sa.Column("workspace", sa.String(length=250), nullable=False),
+        sa.Column("workspace", _NAME, nullable=False),
         sa.Column("experiment_id", sa.Integer(), nullable=False),
-        sa.Column("namespace", sa.String(length=250), nullable=False),
-        sa.Column("pipeline", sa.String(length=250), nullable=False),
-        sa.Column("partition", sa.String(length=250), nullable=False),
-        sa.Column("name", sa.String(length=250), nullable=False),
+        sa.Column("namespace", _NAME, nullable=False),
+        sa.Column("pipeline", _NAME, nullable=False),
+        sa.Column("partition", _NAME, nullable=False),
+        sa.Column("name", _NAME, nullable=False),
         sa.Column("status", sa.String(length=20), nullable=False),
         sa.Column("parent_run_id", sa.String(length=32), nullable=True),
         sa.Column("logical_date_ms", sa.BigInteger(), nullable=True),
@@ -125,7 +128,7 @@ def upgrade() -> None:
     op.create_table(
         "steps",
         sa.Column("run_id", sa.String(length=32), nullable=False),
-        sa.Column("step", sa.String(length=250), nullable=False),
+        sa.Column("step", _NAME, nullable=False),
         sa.Column("map_index", sa.Integer(), nullable=False),
         sa.Column("attempt", sa.Integer(), nullable=False),
         sa.Column("visible_from", sa.Integer(), nullable=False),
@@ -136,7 +139,7 @@ def upgrade() -> None:
     op.create_table(
         "tags",
         sa.Column("run_id", sa.String(length=32), nullable=False),
-        sa.Column("name", sa.String(length=250), nullable=False),
+        sa.Column("name", _NAME, nullable=False),
         sa.Column("value", sa.Text(), nullable=False),
         sa.ForeignKeyConstraint(["run_id"], ["runs.run_id"], name=op.f("fk_tags_run_id")),
         sa.PrimaryKeyConstraint("run_id", "name", name=op.f("pk_tags")),
@@ -144,7 +147,7 @@ def upgrade() -> None:
     op.create_table(
         "attempts",
         sa.Column("run_id", sa.String(length=32), nullable=False),
-        sa.Column("step", sa.String(length=250), nullable=False),
+        sa.Column("step", _NAME, nullable=False),
         sa.Column("map_index", sa.Integer(), nullable=False),
         sa.Column("attempt", sa.Integer(), nullable=False),
         sa.Column("inputs_digest", sa.String(length=64), nullable=False),
@@ -166,7 +169,7 @@ def upgrade() -> None:
     op.create_table(
         "step_results",
         sa.Column("run_id", sa.String(length=32), nullable=False),
-        sa.Column("step", sa.String(length=250), nullable=False),
+        sa.Column("step", _NAME, nullable=False),
         sa.Column("map_index", sa.Integer(), nullable=False),
         sa.Column("inputs_digest", sa.String(length=64), nullable=False),
         sa.Column("generation", sa.Integer(), nullable=False),
@@ -183,12 +186,12 @@ def upgrade() -> None:
     op.create_table(
         "inputs",
         sa.Column("run_id", sa.String(length=32), nullable=False),
-        sa.Column("step", sa.String(length=250), nullable=False),
+        sa.Column("step", _NAME, nullable=False),
         sa.Column("map_index", sa.Integer(), nullable=False),
         sa.Column("attempt", sa.Integer(), nullable=False),
         sa.Column("role", sa.String(length=20), nullable=False),
-        sa.Column("name", sa.String(length=250), nullable=False),
-        sa.Column("digest", sa.String(length=250), nullable=False),
+        sa.Column("name", _NAME, nullable=False),
+        sa.Column("digest", _NAME, nullable=False),
         sa.Column("rows", sa.BigInteger(), nullable=False),
         sa.Column("source", sa.Text(), nullable=False),
         sa.Column("columns", sa.Text(), nullable=False),
@@ -205,10 +208,10 @@ def upgrade() -> None:
         "logged_models",
         sa.Column("model_id", sa.String(length=34), nullable=False),
         sa.Column("run_id", sa.String(length=32), nullable=False),
-        sa.Column("step", sa.String(length=250), nullable=False),
+        sa.Column("step", _NAME, nullable=False),
         sa.Column("map_index", sa.Integer(), nullable=False),
         sa.Column("attempt", sa.Integer(), nullable=False),
-        sa.Column("name", sa.String(length=250), nullable=False),
+        sa.Column("name", _NAME, nullable=False),
         sa.Column("payload_digest", sa.String(length=64), nullable=False),
         sa.Column("manifest_digest", sa.String(length=64), nullable=False),
         sa.Column("flavor", sa.String(length=40), nullable=False),
@@ -228,17 +231,17 @@ def upgrade() -> None:
     op.create_table(
         "metrics",
         sa.Column("run_id", sa.String(length=32), nullable=False),
-        sa.Column("step", sa.String(length=250), nullable=False),
+        sa.Column("step", _NAME, nullable=False),
         sa.Column("map_index", sa.Integer(), nullable=False),
         sa.Column("attempt", sa.Integer(), nullable=False),
-        sa.Column("name", sa.String(length=250), nullable=False),
+        sa.Column("name", _NAME, nullable=False),
         sa.Column("metric_step", sa.BigInteger(), nullable=False),
         sa.Column("time_ms", sa.BigInteger(), nullable=False),
         sa.Column("kind", sa.String(length=6), nullable=False),
         sa.Column("value", sa.Float(precision=53), nullable=False),
         sa.Column("model_id", sa.String(length=34), nullable=True),
-        sa.Column("dataset_name", sa.String(length=250), nullable=True),
-        sa.Column("dataset_digest", sa.String(length=250), nullable=True),
+        sa.Column("dataset_name", _NAME, nullable=True),
+        sa.Column("dataset_digest", _NAME, nullable=True),
         sa.ForeignKeyConstraint(
             ["run_id", "step", "map_index", "attempt"],
             ["attempts.run_id", "attempts.step", "attempts.map_index", "attempts.attempt"],
@@ -260,10 +263,10 @@ def upgrade() -> None:
     op.create_table(
         "params",
         sa.Column("run_id", sa.String(length=32), nullable=False),
-        sa.Column("step", sa.String(length=250), nullable=False),
+        sa.Column("step", _NAME, nullable=False),
         sa.Column("map_index", sa.Integer(), nullable=False),
         sa.Column("attempt", sa.Integer(), nullable=False),
-        sa.Column("name", sa.String(length=250), nullable=False),
+        sa.Column("name", _NAME, nullable=False),
         sa.Column("value", sa.Text(), nullable=False),
         sa.ForeignKeyConstraint(
             ["run_id", "step", "map_index", "attempt"],
@@ -275,10 +278,10 @@ def upgrade() -> None:
     op.create_table(
         "run_artifacts",
         sa.Column("run_id", sa.String(length=32), nullable=False),
-        sa.Column("step", sa.String(length=250), nullable=False),
+        sa.Column("step", _NAME, nullable=False),
         sa.Column("map_index", sa.Integer(), nullable=False),
         sa.Column("attempt", sa.Integer(), nullable=False),
-        sa.Column("path", sa.String(length=1000), nullable=False),
+        sa.Column("path", _PATH, nullable=False),
         sa.Column("sha256", sa.String(length=64), nullable=False),
         sa.Column("size_bytes", sa.BigInteger(), nullable=False),
         sa.ForeignKeyConstraint(
@@ -294,7 +297,7 @@ def upgrade() -> None:
         sa.Column("run_id", sa.String(length=32), nullable=False),
         sa.Column("model_id", sa.String(length=34), nullable=False),
         sa.Column("payload_digest", sa.String(length=64), nullable=False),
-        sa.Column("dataset_digest", sa.String(length=250), nullable=False),
+        sa.Column("dataset_digest", _NAME, nullable=False),
         sa.Column("document", sa.Text(), nullable=False),
         sa.Column("created_ms", sa.BigInteger(), nullable=False),
         sa.ForeignKeyConstraint(["model_id"], ["logged_models.model_id"], name=op.f("fk_evaluations_model_id")),
@@ -306,7 +309,7 @@ def upgrade() -> None:
     op.create_table(
         "model_files",
         sa.Column("model_id", sa.String(length=34), nullable=False),
-        sa.Column("path", sa.String(length=1000), nullable=False),
+        sa.Column("path", _PATH, nullable=False),
         sa.Column("sha256", sa.String(length=64), nullable=False),
         sa.Column("size_bytes", sa.BigInteger(), nullable=False),
         sa.ForeignKeyConstraint(["model_id"], ["logged_models.model_id"], name=op.f("fk_model_files_model_id")),
@@ -317,13 +320,13 @@ def upgrade() -> None:
         sa.Column("decision_id", sa.String(length=32), nullable=False),
         sa.Column("run_id", sa.String(length=32), nullable=False),
         sa.Column("evaluation_id", sa.String(length=32), nullable=False),
-        sa.Column("workspace", sa.String(length=250), nullable=False),
-        sa.Column("model", sa.String(length=250), nullable=False),
-        sa.Column("alias", sa.String(length=250), nullable=False),
+        sa.Column("workspace", _NAME, nullable=False),
+        sa.Column("model", _NAME, nullable=False),
+        sa.Column("alias", _NAME, nullable=False),
         sa.Column("verdict", sa.String(length=20), nullable=False),
         sa.Column("payload_digest", sa.String(length=64), nullable=False),
         sa.Column("policy_digest", sa.String(length=64), nullable=False),
-        sa.Column("data_digest", sa.String(length=250), nullable=False),
+        sa.Column("data_digest", _NAME, nullable=False),
         sa.Column("baseline_version", sa.Integer(), nullable=True),
         sa.Column("alias_generation", sa.Integer(), nullable=False),
         sa.Column("document", sa.Text(), nullable=False),
@@ -338,9 +341,9 @@ def upgrade() -> None:
     op.create_table(
         "authorizations",
         sa.Column("authorization_id", sa.String(length=32), nullable=False),
-        sa.Column("workspace", sa.String(length=250), nullable=False),
+        sa.Column("workspace", _NAME, nullable=False),
         sa.Column("kind", sa.String(length=20), nullable=False),
-        sa.Column("model", sa.String(length=250), nullable=False),
+        sa.Column("model", _NAME, nullable=False),
         sa.Column("decision_id", sa.String(length=32), nullable=True),
         sa.Column("reason", sa.Text(), nullable=False),
         sa.Column("actor", sa.Text(), nullable=False),
@@ -354,8 +357,8 @@ def upgrade() -> None:
     )
     op.create_table(
         "model_versions",
-        sa.Column("workspace", sa.String(length=250), nullable=False),
-        sa.Column("model", sa.String(length=250), nullable=False),
+        sa.Column("workspace", _NAME, nullable=False),
+        sa.Column("model", _NAME, nullable=False),
         sa.Column("version", sa.Integer(), nullable=False),
         sa.Column("model_id", sa.String(length=34), nullable=False),
         sa.Column("run_id", sa.String(length=32), nullable=False),
@@ -378,9 +381,9 @@ def upgrade() -> None:
     op.create_index(op.f("ix_model_versions_run_id"), "model_versions", ["run_id"], unique=False)
     op.create_table(
         "alias_moves",
-        sa.Column("workspace", sa.String(length=250), nullable=False),
-        sa.Column("model", sa.String(length=250), nullable=False),
-        sa.Column("alias", sa.String(length=250), nullable=False),
+        sa.Column("workspace", _NAME, nullable=False),
+        sa.Column("model", _NAME, nullable=False),
+        sa.Column("alias", _NAME, nullable=False),
         sa.Column("generation", sa.Integer(), nullable=False),
         sa.Column("from_version", sa.Integer(), nullable=True),
         sa.Column("to_version", sa.Integer(), nullable=False),
@@ -399,9 +402,9 @@ def upgrade() -> None:
     )
     op.create_table(
         "aliases",
-        sa.Column("workspace", sa.String(length=250), nullable=False),
-        sa.Column("model", sa.String(length=250), nullable=False),
-        sa.Column("alias", sa.String(length=250), nullable=False),
+        sa.Column("workspace", _NAME, nullable=False),
+        sa.Column("model", _NAME, nullable=False),
+        sa.Column("alias", _NAME, nullable=False),
         sa.Column("version", sa.Integer(), nullable=False),
         sa.Column("generation", sa.Integer(), nullable=False),
         sa.Column("authorization_id", sa.String(length=32), nullable=False),
@@ -416,5 +419,5 @@ def upgrade() -> None:
         ),
         sa.PrimaryKeyConstraint("workspace", "model", "alias", name=op.f("pk_aliases")),
     )
-    for trigger in _TRIGGERS:
-        op.execute(trigger)
+    guard = {"sqlite": _guard_sqlite, "postgresql": _guard_postgresql}
+    guard[op.get_bind().dialect.name]()
