@@ -16,7 +16,7 @@ from penstock.errors import Conflict, Fenced, InvalidValue, NotAuthorized, NotFo
 from penstock.model.audit import GENESIS, ChainHead, experiment_chain, flaw_in, model_chain
 from penstock.model.decisions import Verdict
 from penstock.model.runs import AttemptState, LogBatch, Metric, RunStatus, StepResult
-from penstock.model.versions import FileEntry
+from penstock.model.versions import AliasMove, Authorization, AuthorizationKind, FileEntry, ModelVersion
 from penstock.ports import MetadataStore, StepEnd
 from tests.contracts import samples
 from tests.contracts.samples import ACTOR, ALIAS, EXPERIMENT, MODEL, begun, done, judged, opened, promoted, registered
@@ -424,6 +424,26 @@ class MetadataStoreContract:
         assert promoted(store, later, newer, expected=7, map_index=0).generation == 2
         assert len(store.list_alias_moves(MODEL)) == 2
         assert kinds(store).count("alias_moved") == 2
+
+    def test_an_alias_goes_back_only_to_a_version_that_held_it_and_once_per_authorization(
+        self, store: MetadataStore
+    ) -> None:
+        _, first, _ = samples.released(store, "a")
+        samples.released(store, "b", generation=1)
+        stranger = registered(store, judged(store, "c", generation=2))
+        given = Authorization("b" * 32, AuthorizationKind.ROLLBACK, MODEL, None, "complaints", ACTOR)
+        entry = samples.event("alias_moved", model=MODEL)
+
+        def back(version: ModelVersion, expected: int) -> AliasMove:
+            return store.record_rollback(version, ALIAS, given, expected, entry)
+
+        refused_change(store, lambda: back(stranger, 2), NotAuthorized)
+        refused_change(store, lambda: back(first, 1), Conflict)
+        move = back(first, 2)
+        assert (move.from_version, move.to_version, move.generation) == (2, 1, 3)
+        assert (move.authorization.kind, move.authorization.reason) == (AuthorizationKind.ROLLBACK, "complaints")
+        assert back(first, 3) == move
+        assert kinds(store).count("alias_moved") == 3
 
     # ------------------------------------------------------------------------------------------------- ledger
 

@@ -140,7 +140,9 @@ def promote(settings: Settings, name: str, alias: str, version: int, decision: s
 @models.command()
 @click.argument("name")
 @click.argument("alias")
-@click.option("--to", metavar="VERSION", callback=_optional_version, help="A version that held it; else the one before.")
+@click.option(
+    "--to", metavar="VERSION", callback=_optional_version, help="A version that held it; else the one before."
+)
 @click.option("--reason", required=True, help="Why, in words: it goes on record.")
 @click.option("--key", help="An incident's number, say: the same key again changes nothing.")
 @common

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
+from penstock.model.audit import NewEvent
 from penstock.model.canonical import digest
 from penstock.model.uris import RunModelUri, VersionUri
 
@@ -139,6 +140,12 @@ class AliasMove:
             "from_version": self.from_version,
             "generation": self.generation,
         }
+
+
+def moved(event: NewEvent, move: AliasMove) -> NewEvent:
+    """Return the ledger entry of a move, completed with where the alias stood before and after."""
+    before = {"version": move.from_version, "generation": move.generation - 1}
+    return replace(event, before=before, after={"version": move.to_version, "generation": move.generation})
 
 
 @dataclass(frozen=True)

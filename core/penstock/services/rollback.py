@@ -12,6 +12,8 @@ from penstock.model.ids import check_alias_name, check_model_name, derived_id
 from penstock.model.versions import AliasMove, Authorization, AuthorizationKind
 from penstock.services.wiring import Wiring
 
+_ROLLBACK = AuthorizationKind.ROLLBACK
+
 
 def rollback(
     wiring: Wiring, name: str, alias: str, *, to: int | None = None, reason: str, key: str | None = None
@@ -47,7 +49,7 @@ def rollback(
     if version is None:
         raise NotFound("model version", f"models:/{name}/{target}")
     actor = wiring.actor.to_json()
-    authorization = Authorization(authorization_id, AuthorizationKind.ROLLBACK, name, None, reason.strip(), actor)
+    authorization = Authorization(authorization_id, _ROLLBACK, name, None, reason.strip(), actor)
     event = NewEvent(
         chain=model_chain(name),
         kind="alias_moved",
@@ -61,11 +63,10 @@ def rollback(
 def _before(moves: list[AliasMove], current: AliasMove) -> int | None:
     """Return what the alias pointed to before: of the current tenure, not of the rollbacks that led to it.
 
-    After a rollback from 3 to 2, "before" is what 2 had replaced when it was promoted: going back twice goes back twice.
+    After a rollback from 3 to 2, "before" is what 2 had replaced when it was promoted: twice back is two steps back.
     """
-    if current.authorization.kind is not AuthorizationKind.ROLLBACK:
+    if current.authorization.kind is not _ROLLBACK:
         return current.from_version
-    rollback = AuthorizationKind.ROLLBACK
-    promoted = (m for m in moves if m.to_version == current.to_version and m.authorization.kind is not rollback)
+    promoted = (m for m in moves if m.to_version == current.to_version and m.authorization.kind is not _ROLLBACK)
     first = next(promoted, None)
     return None if first is None else first.from_version

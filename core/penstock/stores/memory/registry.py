@@ -57,6 +57,27 @@ def move_alias(
     if target is None:
         raise NotFound("model version", version.uri)
     covering = _covering(state, authorization, f"moving {name}", target.model, target.payload_digest, alias)
+    return _swap(state, target, alias, covering, expected_generation, now_ms), True
+
+
+def roll_back(
+    state: State, version: ModelVersion, alias: str, authorization: Authorization, expected_generation: int, now_ms: int
+) -> tuple[AliasMove, bool]:
+    """Point an alias back to a version that held it before; return the move and whether this call made it."""
+    moves = [move for move in state.moves if (move.model, move.alias) == (version.model, alias)]
+    for move in moves:
+        if move.authorization.authorization_id == authorization.authorization_id:
+            return move, False
+    if version.version not in {move.to_version for move in moves}:
+        raise NotAuthorized(f"moving {version.model}@{alias}", f"version {version.version} never held it")
+    state.authorizations[authorization.authorization_id] = authorization
+    return _swap(state, version, alias, authorization, expected_generation, now_ms), True
+
+
+def _swap(
+    state: State, target: ModelVersion, alias: str, covering: Authorization, expected_generation: int, now_ms: int
+) -> AliasMove:
+    name = f"{target.model}@{alias}"
     current = state.aliases.get((target.model, alias))
     generation = 0 if current is None else current.generation
     if generation != expected_generation:
@@ -67,7 +88,7 @@ def move_alias(
     before = None if current is None else current.version
     move = AliasMove(target.model, alias, before, target.version, generation + 1, covering, moved_at)
     state.moves.append(move)
-    return move, True
+    return move
 
 
 def _covering(

@@ -49,6 +49,7 @@ def reopen(state: State, record: RunRecord, actor: Mapping[str, Any], now_ms: in
     """Set an ended run RUNNING again."""
     before = record.run.status.value
     record.run = replace(record.run, status=RunStatus.RUNNING, ended_at=None, reason="")
+    record.deadline_ms = None
     _record(state, record.run, "run_reopened", actor, now_ms, before=before, after=RunStatus.RUNNING.value)
 
 

@@ -23,6 +23,7 @@ from penstock.model.versions import (
     LoggedModel,
     ModelVersion,
     RegisteredModel,
+    moved,
 )
 from penstock.ports import NewAttempt, NewRun, StepEnd
 from penstock.stores.memory import registry, runs, steps
@@ -229,9 +230,21 @@ class MemoryStore:
             move, made = registry.move_alias(state, version, alias, authorization, expected_generation, now)
             steps.end(state, replace(end, result=move.ref), now)
             if made:
-                before = {"version": move.from_version, "generation": move.generation - 1}
-                after = {"version": move.to_version, "generation": move.generation}
-                state.append(replace(event, before=before, after=after), now)
+                state.append(moved(event, move), now)
+            return move
+
+    def record_rollback(
+        self,
+        version: ModelVersion,
+        alias: str,
+        authorization: Authorization,
+        expected_generation: int,
+        event: NewEvent,
+    ) -> AliasMove:
+        with self._changing() as (state, now):
+            move, made = registry.roll_back(state, version, alias, authorization, expected_generation, now)
+            if made:
+                state.append(moved(event, move), now)
             return move
 
     def list_alias_moves(self, model: str) -> Sequence[AliasMove]:

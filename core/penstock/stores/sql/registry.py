@@ -7,11 +7,13 @@ from collections.abc import Sequence
 import sqlalchemy as sa
 
 from penstock.errors import Conflict, NotAuthorized, NotFound
+from penstock.model.canonical import canonical_json
 from penstock.model.ids import WORKSPACE
 from penstock.model.versions import (
     Alias,
     AliasMove,
     Authorization,
+    AuthorizationKind,
     LoggedModel,
     ModelVersion,
     RegisteredModel,
@@ -167,6 +169,56 @@ def move_alias(
     if target is None:
         raise NotFound("model version", version.uri)
     _check_covers(connection, authorization, change, target.model, target.payload_digest, alias)
+    return _swap(connection, target, alias, authorization, expected_generation), True
+
+
+def roll_back(
+    connection: sa.Connection,
+    version: ModelVersion,
+    alias: str,
+    authorization: Authorization,
+    expected_generation: int,
+) -> tuple[AliasMove, bool]:
+    """Point an alias back to a version that held it before; return the move and whether this call made it."""
+    _lock(connection, version.model)
+    known = _MOVES.where(alias_moves.c.authorization_id == authorization.authorization_id, alias_moves.c.alias == alias)
+    row = connection.execute(known).mappings().first()
+    if row is not None:
+        return move_of(row), False
+    held = connection.scalar(
+        sa.select(sa.func.count()).where(
+            alias_moves.c.workspace == WORKSPACE,
+            alias_moves.c.model == version.model,
+            alias_moves.c.alias == alias,
+            alias_moves.c.to_version == version.version,
+        )
+    )
+    if not held:
+        raise NotAuthorized(f"moving {version.model}@{alias}", f"version {version.version} never held it")
+    connection.execute(
+        sa.insert(authorizations),
+        {
+            "authorization_id": authorization.authorization_id,
+            "workspace": WORKSPACE,
+            "kind": AuthorizationKind.ROLLBACK.value,
+            "model": version.model,
+            "decision_id": None,
+            "reason": authorization.reason,
+            "actor": canonical_json(authorization.actor),
+            "created_ms": now_ms(connection),
+        },
+    )
+    return _swap(connection, version, alias, authorization, expected_generation), True
+
+
+def _swap(
+    connection: sa.Connection,
+    version: ModelVersion,
+    alias: str,
+    authorization: Authorization,
+    expected_generation: int,
+) -> AliasMove:
+    """Record the move and make it, if the alias's generation is as expected; `Conflict` naming who won if not."""
     current = find_alias(connection, version.model, alias)
     generation = 0 if current is None else current.generation
     if generation != expected_generation:
@@ -202,7 +254,8 @@ def move_alias(
         )
         if swapped.rowcount != 1:
             raise Conflict("alias", f"{version.model}@{alias}", f"generation {generation}", "a newer one")
-    return move_of(connection.execute(known).mappings().one()), True
+    made = _MOVES.where(alias_moves.c.authorization_id == authorization.authorization_id, alias_moves.c.alias == alias)
+    return move_of(connection.execute(made).mappings().one())
 
 
 def list_moves(connection: sa.Connection, model: str) -> Sequence[AliasMove]:

@@ -88,7 +88,7 @@ def reopen(connection: sa.Connection, run: Run, actor: Mapping[str, Any]) -> Run
     connection.execute(
         sa.update(runs)
         .where(runs.c.run_id == run.run_id)
-        .values(status=RunStatus.RUNNING.value, ended_ms=None, reason="")
+        .values(status=RunStatus.RUNNING.value, ended_ms=None, deadline_ms=None, reason="")
     )
     ledger.append(
         connection,

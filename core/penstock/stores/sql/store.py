@@ -30,6 +30,7 @@ from penstock.model.versions import (
     LoggedModel,
     ModelVersion,
     RegisteredModel,
+    moved,
 )
 from penstock.ports import NewAttempt, NewRun, StepEnd
 from penstock.stores.sql import judgements, ledger, logs, models, reaper, registry, runs, schema, steps
@@ -229,9 +230,22 @@ class SqlStore:
             move, made = registry.move_alias(connection, version, alias, authorization, expected_generation)
             steps.end(connection, replace(end, result=move.ref))
             if made:
-                before = {"version": move.from_version, "generation": move.generation - 1}
-                after = {"version": move.to_version, "generation": move.generation}
-                ledger.append(connection, replace(event, before=before, after=after))
+                ledger.append(connection, moved(event, move))
+            return move
+
+    @retried
+    def record_rollback(
+        self,
+        version: ModelVersion,
+        alias: str,
+        authorization: Authorization,
+        expected_generation: int,
+        event: NewEvent,
+    ) -> AliasMove:
+        with self._database.writing() as connection:
+            move, made = registry.roll_back(connection, version, alias, authorization, expected_generation)
+            if made:
+                ledger.append(connection, moved(event, move))
             return move
 
     def list_alias_moves(self, model: str) -> Sequence[AliasMove]:
