@@ -30,6 +30,7 @@ from penstock.services.wiring import Wiring
 if TYPE_CHECKING:
     from penstock.evaluation.engine import MeasuringEngine
     from penstock.services.verification import Finding
+    from penstock.stores.sql.urls import StoreUrl
 
 URL_VARIABLE = "PENSTOCK_URL"
 ARTIFACTS_VARIABLE = "PENSTOCK_ARTIFACTS"
@@ -47,21 +48,22 @@ def connect(
 ) -> Client:
     """Open a store and return a client for it.
 
-    `url` is where records live (`sqlite:///penstock.db`; default `PENSTOCK_URL`), `artifacts` where bytes live (a
-    folder; default `PENSTOCK_ARTIFACTS`, else `artifacts` beside the database). `actor` is who acts, asserted (default
+    `url` is where records live (`sqlite:///penstock.db` or `postgresql+psycopg://user:password@host:port/database`;
+    default `PENSTOCK_URL`), `artifacts` where bytes live (a folder or `s3://bucket/prefix`; default
+    `PENSTOCK_ARTIFACTS`, else `artifacts` beside a SQLite file). `actor` is who acts, asserted (default
     `PENSTOCK_ACTOR`, else the user of this process). `host` holds an orchestrator's coordinates of this process.
     `lease_s` is how long what this process works on may be silent (a heartbeat speaks for it) before it counts as dead.
     A new store is created where there is none; `StoreUnavailable` if it cannot be reached.
     """
-    from penstock.artifacts.local import LocalArtifacts
+    from penstock.artifacts.opening import open_artifacts
     from penstock.stores.sql.store import SqlStore
     from penstock.stores.sql.urls import parse_store_url
 
     parsed = parse_store_url(url or os.environ.get(URL_VARIABLE) or DEFAULT_URL)
-    folder = _artifact_folder(artifacts or os.environ.get(ARTIFACTS_VARIABLE) or parsed.path.parent / "artifacts")
+    location = artifacts or os.environ.get(ARTIFACTS_VARIABLE) or _beside(parsed)
     wiring = Wiring(
         store=SqlStore(parsed),
-        artifacts=LocalArtifacts(folder),
+        artifacts=open_artifacts(location),
         model_format=_model_format,
         evaluator=_engine,
         reader=_engine,
@@ -389,11 +391,13 @@ def _extra(feature: str, extra: str) -> Iterator[None]:
         raise MissingExtra(feature, extra) from error
 
 
-def _artifact_folder(given: str | Path) -> Path:
-    text = str(given)
-    if "://" in text:
-        raise InvalidValue("artifacts", text.partition("://")[0] + "://...", "a local folder")
-    return Path(text)
+def _beside(url: StoreUrl) -> Path:
+    from penstock.stores.sql.urls import SqliteUrl
+
+    if not isinstance(url, SqliteUrl):
+        hint = f"Name one with artifacts= or {ARTIFACTS_VARIABLE}: beside a store URL of a server there is no folder"
+        raise InvalidValue("artifacts", None, "a folder that every process of this store can reach", hint)
+    return url.path.parent / "artifacts"
 
 
 def _actor(given: Actor | str | None) -> Actor:

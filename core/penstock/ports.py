@@ -1,7 +1,8 @@
 """The seams of the core: what services need from the outer pieces. The docstrings are the contract.
 
-Every method of a store is atomic by itself; where two writes belong together there is one method for both. Nothing
-here is retried by the callee: a passing fault is raised as `Transient`, everything else as `Terminal`.
+Every method of a store is atomic by itself; where two writes belong together there is one method for both. A
+passing fault is raised as `Transient`, everything else as `Terminal`; nothing is retried by the callee, but for single
+requests over a network within a stated deadline.
 """
 
 from __future__ import annotations
@@ -307,18 +308,44 @@ class MetadataStore(Protocol):
 # ----------------------------------------------------------------------------------------------------- bytes
 
 
+# Called with the bytes so far and the bytes in all.
+Progress = Callable[[int, int], None]
+
+
 class ArtifactStore(Protocol):
     """Where bytes live: content-addressed by SHA-256, verified on every read.
 
-    What is not wholly written is not visible. Nothing is ever overwritten.
+    What is not wholly written is not visible. Nothing is ever overwritten, but for an object found damaged. Memory
+    stays bounded whatever the size. `StoreUnavailable` when the store cannot be reached.
     """
 
-    def put_file(self, path: Path) -> tuple[str, int]:
-        """Store a regular file's bytes durably; return (sha256, size in bytes). Storing them again costs a hash."""
+    def put_file(self, path: Path, progress: Progress | None = None) -> tuple[str, int]:
+        """Store a regular file's bytes durably; return (sha256, size in bytes). Storing them again costs a hash.
+
+        `InvalidValue` for what is not a regular file or changes meanwhile, `NotFound` if there is none.
+        """
         ...
 
-    def fetch(self, sha256: str, target: Path) -> None:
-        """Write the object's verified bytes to `target`; `Corrupted` if they are missing or not what was stored."""
+    def put_files(self, paths: Sequence[Path]) -> list[tuple[str, int]]:
+        """Store files, several at a time; return `put_file`'s answer for each, in order: all of them or an error."""
+        ...
+
+    def fetch(self, sha256: str, target: Path, progress: Progress | None = None) -> None:
+        """Write the object's verified bytes to `target`; `Corrupted` if they are missing or not what was stored.
+
+        Folders above `target` are made. After an error there is no `target`.
+        """
+        ...
+
+    def fetch_all(self, objects: Sequence[tuple[str, Path]]) -> None:
+        """Fetch (sha256, target) pairs, several at a time: all of them or an error."""
+        ...
+
+    def sweep_incoming(self, older_than_s: float) -> list[str]:
+        """Remove what interrupted writers left, if it is older than this; return what was removed. Never an object.
+
+        A writer that is still at work on something older fails with `StoreUnavailable`.
+        """
         ...
 
     @property

@@ -13,6 +13,7 @@ import tempfile
 from pathlib import Path
 
 import penstock
+from tests.benchmarks import artifacts
 from tests.benchmarks.processes import Timing, compare
 from tests.benchmarks.task_process import programs
 
@@ -52,6 +53,8 @@ def main() -> None:
             penstock.connect(f"sqlite:///{folder / name}.db").close()
         pairs = programs(folder, sys.executable, _mlflow_python(arguments.mlflow))
         _table("A task's own cost in a fresh process (SQLite)", compare(pairs, arguments.repeats))
+        for title, timings in artifacts.measure(folder).items():
+            _table(title, timings)
 
 
 main()

@@ -5,10 +5,13 @@ from __future__ import annotations
 import hashlib
 import os
 import stat
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from io import BufferedReader
 from pathlib import Path
 from typing import BinaryIO
 
-from penstock.errors import InvalidValue, NotFound
+from penstock.errors import Corrupted, InvalidValue, NotFound, StoreUnavailable
 
 CHUNK_BYTES = 1 << 20
 
@@ -22,7 +25,7 @@ _KINDS = {
 }
 
 
-def open_regular(path: Path) -> BinaryIO:
+def open_regular(path: Path) -> BufferedReader:
     """Open a regular file for reading; anything else (link, FIFO, device) is refused at once, without hanging."""
     try:
         mode = path.lstat().st_mode
@@ -34,13 +37,32 @@ def open_regular(path: Path) -> BinaryIO:
     return path.open("rb")
 
 
-def copy_hashed(source: BinaryIO, target: BinaryIO) -> tuple[str, int]:
+def check_unchanged(before: os.stat_result, source: BinaryIO, path: Path) -> None:
+    """Raise `InvalidValue` if the open file is not as it was when `before` was taken."""
+    after = os.fstat(source.fileno())
+    if (before.st_size, before.st_mtime_ns) != (after.st_size, after.st_mtime_ns):
+        raise changed(path)
+
+
+def changed(path: Path) -> InvalidValue:
+    """Return the error for a file that was changed while it was read."""
+    return InvalidValue("artifact", str(path), "a file that does not change while it is stored")
+
+
+def corrupted(sha256: str, found: str = "nothing: the object is missing") -> Corrupted:
+    """Return the error for an object that is not what was stored."""
+    return Corrupted("artifact", sha256, "the bytes of that sha256", found)
+
+
+def copy_hashed(source: BinaryIO, target: BinaryIO, on_chunk: Callable[[int], None] | None = None) -> tuple[str, int]:
     """Copy a stream in bounded memory; return (sha256, size in bytes) of what was copied."""
     hashed, size = hashlib.sha256(), 0
     while chunk := source.read(CHUNK_BYTES):
         hashed.update(chunk)
         target.write(chunk)
         size += len(chunk)
+        if on_chunk is not None:
+            on_chunk(size)
     return hashed.hexdigest(), size
 
 
@@ -48,6 +70,34 @@ def hash_file(path: Path) -> str:
     """SHA-256 of a file's bytes, read in bounded memory."""
     with path.open("rb") as source:
         return hashlib.file_digest(source, "sha256").hexdigest()
+
+
+@contextmanager
+def new_file(target: Path) -> Iterator[BinaryIO]:
+    """Open `target` for writing, with its folders; whatever is raised on the way removes it again.
+
+    `StoreUnavailable` with the path and the system's own words when it cannot be written.
+    """
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        written = target.open("wb")
+        try:
+            with written:
+                yield written
+        except BaseException:
+            target.unlink(missing_ok=True)
+            raise
+    except OSError as error:
+        raise StoreUnavailable(str(target), f"{error.strerror or error}") from error
+
+
+def make_folders(folder: Path) -> None:
+    """Make a folder and those above it, durably."""
+    if folder.is_dir():
+        return
+    make_folders(folder.parent)
+    folder.mkdir(exist_ok=True)
+    sync_folder(folder.parent)
 
 
 def sync_folder(folder: Path) -> None:

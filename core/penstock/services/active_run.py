@@ -126,7 +126,9 @@ class ActiveRun:
                 model, folder, run_id=self.run_id, name=name, input_example=input_example, trusted_types=trusted_types
             )
             paths = sorted(path for path in folder.rglob("*") if path.is_file())
-            files = tuple(self._store_file(path, path.relative_to(folder).as_posix()) for path in paths)
+            stored = self._wiring.artifacts.put_files(paths)
+            names = (path.relative_to(folder).as_posix() for path in paths)
+            files = tuple(FileEntry(name, *facts) for name, facts in zip(names, stored, strict=True))
         logged = LoggedModel(
             model_id=packaged.model_id,
             run_id=self.run_id,

@@ -81,8 +81,7 @@ def load_logged(wiring: Wiring, logged: LoggedModel, uri: str, trusted_types: Se
     """Fetch a logged model's files into a scratch folder of this user's and load it from there."""
     with tempfile.TemporaryDirectory(prefix="penstock-") as scratch:
         folder = Path(scratch)
-        for file in logged.files:
-            wiring.artifacts.fetch(file.sha256, folder / file.path)
+        wiring.artifacts.fetch_all([(file.sha256, folder / file.path) for file in logged.files])
         return wiring.model_format().load(folder, uri=uri, trusted_types=trusted_types)
 
 

@@ -1,0 +1,165 @@
+"""Bytes on S3 or anything that speaks it.
+
+    <prefix>/blobs/ab/abcdef...     an object, under the SHA-256 of its bytes
+
+An object appears under its key when its last byte has arrived: S3 shows no partial objects. Keys follow from content,
+so that two writers of a key write the same bytes; correctness needs neither conditional writes nor listings (ADR 0009).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import closing
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
+from pathlib import Path
+from typing import Any
+
+from penstock.artifacts.content import check_unchanged, corrupted, new_file, open_regular
+from penstock.artifacts.multipart import PART_BYTES, PART_THREADS, Upload
+from penstock.artifacts.parallel import in_order
+from penstock.artifacts.s3_client import S3Client, content_md5
+from penstock.artifacts.urls import S3Location, S3Options
+from penstock.ports import Progress
+
+# Below this a conditional PUT is tried without asking first: one round trip instead of two.
+_UNASKED_BYTES = 64 << 10
+_PROBE = "conditional-writes-probe"
+
+
+class S3Artifacts:
+    """An `ArtifactStore` in a bucket, which must be there. Usable in several threads, and after a fork.
+
+    Passing faults are tried again within `options.deadline_s` for each request, then `StoreUnavailable`. A missing
+    bucket is `NotFound`; refused credentials, permissions or region are `InvalidValue`, at once.
+    """
+
+    def __init__(self, location: S3Location, options: S3Options | None = None) -> None:
+        self._client = S3Client(location, options or S3Options.from_environment())
+        self._conditional: bool | None = None
+
+    def __repr__(self) -> str:
+        return f"S3Artifacts({self.location!r})"
+
+    @property
+    def location(self) -> str:
+        return str(self._client.location)
+
+    def put_file(self, path: Path, progress: Progress | None = None) -> tuple[str, int]:
+        with open_regular(path) as source:
+            before = os.fstat(source.fileno())
+            if before.st_size > PART_BYTES:
+                sha256 = hashlib.file_digest(source, "sha256").hexdigest()
+                check_unchanged(before, source, path)
+                key = self._key(sha256)
+                with self._client.large:
+                    there = self._client.size_of(key)
+                    if there != before.st_size:
+                        only_if_absent = there is None and self._honours_conditions()
+                        Upload(self._client, key, source, path, before, only_if_absent, progress).send()
+            else:
+                content = source.read(PART_BYTES + 1)
+                check_unchanged(before, source, path)
+                sha256 = hashlib.sha256(content).hexdigest()
+                self._put(self._key(sha256), content)
+        if progress is not None:
+            progress(before.st_size, before.st_size)
+        return sha256, before.st_size
+
+    def put_files(self, paths: Sequence[Path]) -> list[tuple[str, int]]:
+        return list(in_order(self.put_file, paths))
+
+    def fetch(self, sha256: str, target: Path, progress: Progress | None = None) -> None:
+        hashed, written_bytes = hashlib.sha256(), 0
+        with new_file(target) as written, closing(self._pieces(sha256)) as pieces:
+            for content, total in pieces:
+                hashed.update(content)
+                written.write(content)
+                written_bytes += len(content)
+                if progress is not None:
+                    progress(written_bytes, total)
+            if hashed.hexdigest() != sha256:
+                raise corrupted(sha256, f"bytes of sha256 {hashed.hexdigest()}")
+
+    def fetch_all(self, objects: Sequence[tuple[str, Path]]) -> None:
+        for _ in in_order(lambda one: self.fetch(*one), objects):
+            pass
+
+    def sweep_incoming(self, older_than_s: float) -> list[str]:
+        removed = []
+        for upload, now in self._uploads(self._client.location.key("blobs", "")):
+            if now - upload["Initiated"] >= timedelta(seconds=older_than_s):
+                key, upload_id = upload["Key"], upload["UploadId"]
+                self._client.call("abort_multipart_upload", ("NoSuchUpload",), Key=key, UploadId=upload_id)
+                removed.append(f"s3://{self._client.location.bucket}/{key} (upload {upload_id})")
+        return removed
+
+    # ---------------------------------------------------------------------------------------------------- pieces
+
+    def _put(self, key: str, content: bytes) -> None:
+        if (len(content) > _UNASKED_BYTES or not self._honours_conditions()) and self._is_there(key, content):
+            return
+        if self._honours_conditions():
+            answer = self._put_object(key, content, IfNoneMatch="*")
+            if not answer or self._is_there(key, content):
+                return
+        # Either the store knows no conditions, or what lies there is not as long as it should be.
+        self._put_object(key, content)
+
+    def _is_there(self, key: str, content: bytes) -> bool:
+        return self._client.size_of(key) == len(content)
+
+    def _put_object(self, key: str, content: bytes, **condition: str) -> str:
+        seen = ("PreconditionFailed", "NotImplemented") if condition else ()
+        return self._client.call(
+            "put_object", seen, Key=key, Body=content, ContentMD5=content_md5(content), **condition
+        ).code
+
+    def _honours_conditions(self) -> bool:
+        """Whether the store refuses to overwrite when told so; found out once, by writing the same key twice."""
+        if self._conditional is None:
+            key = self._client.location.key(_PROBE)
+            answers = (self._put_object(key, b"", IfNoneMatch="*") for _ in range(2))
+            self._conditional = "PreconditionFailed" in answers
+        return self._conditional
+
+    def _pieces(self, sha256: str) -> Generator[tuple[bytes, int]]:
+        """Yield an object's bytes in order, with its size; a large one in ranges, several at a time."""
+        key = self._key(sha256)
+        first = self._client.read(key, PART_BYTES)
+        if first.code:
+            raise corrupted(sha256)
+        total = first.fields["total"]
+        yield first.fields["content"], total
+        if total <= PART_BYTES:
+            return
+        starts = range(PART_BYTES, total, PART_BYTES)
+        with self._client.large:
+            for answer in in_order(
+                lambda at: self._client.read(key, PART_BYTES, at), starts, PART_THREADS, PART_THREADS
+            ):
+                if answer.code:
+                    raise corrupted(sha256)
+                yield answer.fields["content"], total
+
+    def _uploads(self, prefix: str) -> Iterator[tuple[dict[str, Any], datetime]]:
+        """Yield the unfinished uploads below `prefix`, each with the store's own time."""
+        markers: dict[str, str] = {}
+        while True:
+            page = self._client.call("list_multipart_uploads", Prefix=prefix, **markers).fields
+            for upload in page.get("Uploads", []):
+                yield upload, _store_time(page)
+            if not page.get("IsTruncated"):
+                return
+            markers = {"KeyMarker": page["NextKeyMarker"], "UploadIdMarker": page["NextUploadIdMarker"]}
+
+    def _key(self, sha256: str) -> str:
+        return self._client.location.key("blobs", sha256[:2], sha256)
+
+
+def _store_time(answer: Any) -> datetime:
+    """Return the end of the second that the store's clock showed."""
+    date = answer["ResponseMetadata"]["HTTPHeaders"].get("date")
+    return parsedate_to_datetime(date) + timedelta(seconds=1) if date else datetime.now(UTC)

@@ -1,0 +1,145 @@
+"""Bytes: many small files and one large one, put and fetched, against shutil or boto3 plus SHA-256 and fsync.
+
+The floor has the same threads, and gives every file a name by its content; it asks nothing, verifies on reading what we
+verify, and knows neither interrupted uploads nor files that change.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import statistics
+import tempfile
+import time
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+from penstock.artifacts.local import LocalArtifacts
+from tests.benchmarks.processes import Timing
+from tests.s3_servers import BUCKET, new_prefix, running_moto
+
+SMALL_FILES, SMALL_BYTES = 1000, 10 << 10
+LARGE_LOCAL_BYTES, LARGE_S3_BYTES = 256 << 20, 64 << 20
+THREADS = 8
+REPEATS = 3
+
+Sections = dict[str, dict[str, Timing]]
+Stores = dict[str, Callable[[], Any]]
+
+
+class FloorFolder:
+    """What a folder costs: hash, copy, fsync; and the other way without fsync."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+
+    def put_files(self, files: list[Path]) -> None:
+        _at_once(self._put, files)
+
+    def fetch_all(self, objects: list[tuple[str, Path]]) -> None:
+        _at_once(self._fetch, objects)
+
+    def _put(self, path: Path) -> None:
+        sha256 = _hash(path)
+        with path.open("rb") as source, (self._root / sha256).open("wb") as target:
+            shutil.copyfileobj(source, target, 1 << 20)
+            target.flush()
+            os.fsync(target.fileno())
+
+    def _fetch(self, wanted: tuple[str, Path]) -> None:
+        sha256, target = wanted
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(self._root / sha256, target)
+        assert _hash(target) == sha256
+
+
+class FloorBucket:
+    """What S3 costs: boto3's own transfers, plus the hash."""
+
+    def __init__(self, client: Any) -> None:
+        self._client, self._prefix = client, new_prefix()
+
+    def put_files(self, files: list[Path]) -> None:
+        _at_once(self._put, files)
+
+    def fetch_all(self, objects: list[tuple[str, Path]]) -> None:
+        _at_once(self._fetch, objects)
+
+    def _put(self, path: Path) -> None:
+        sha256 = _hash(path)
+        self._client.upload_file(str(path), BUCKET, f"{self._prefix}/{sha256}")
+
+    def _fetch(self, wanted: tuple[str, Path]) -> None:
+        sha256, target = wanted
+        target.parent.mkdir(parents=True, exist_ok=True)
+        self._client.download_file(BUCKET, f"{self._prefix}/{sha256}", str(target))
+        assert _hash(target) == sha256
+
+
+def measure(scratch: Path) -> Sections:
+    """Return title → name → timing, with the floor among the names."""
+    small = _random_files(scratch / "small", SMALL_FILES, SMALL_BYTES)
+    large = _random_files(scratch / "large", 1, LARGE_LOCAL_BYTES)
+    medium = _random_files(scratch / "medium", 1, LARGE_S3_BYTES)
+    folders: Stores = {
+        "floor": lambda: FloorFolder(Path(tempfile.mkdtemp(dir=scratch))),
+        "penstock": lambda: LocalArtifacts(Path(tempfile.mkdtemp(dir=scratch))),
+    }
+    sections = _compared("1,000 x 10 KiB, local folder", small, folders, scratch)
+    sections |= _compared("256 MiB, local folder", large, folders, scratch)
+    with running_moto(scratch) as server:
+        os.environ.update(server.environment())
+        buckets: Stores = {"floor": lambda: FloorBucket(server.client()), "penstock": server.artifacts}
+        sections |= _compared("1,000 x 10 KiB, S3 (moto)", small, buckets, scratch)
+        sections |= _compared("64 MiB, S3 (moto)", medium, buckets, scratch)
+    return sections
+
+
+def _compared(title: str, files: list[Path], stores: Stores, scratch: Path) -> Sections:
+    """Put and fetch the files through each store in turn, every time in an empty one; the first turn is a warm-up."""
+    taken: dict[str, dict[str, list[tuple[float, float]]]] = {"put": {}, "fetch": {}}
+    objects = [(_hash(file), scratch / "back" / file.name) for file in files]
+    for turn in range(REPEATS + 1):
+        for name, new in stores.items():
+            store = new()
+            times = {"put": _timed(store.put_files, files), "fetch": _timed(store.fetch_all, objects)}
+            shutil.rmtree(scratch / "back")
+            for what, time_taken in times.items() if turn > 0 else ():
+                taken[what].setdefault(name, []).append(time_taken)
+    return {f"{what} {title}": _medians(times) for what, times in taken.items()}
+
+
+def _at_once(work: Callable[[Any], None], items: Sequence[Any]) -> None:
+    with ThreadPoolExecutor(THREADS) as pool:
+        list(pool.map(work, items))
+
+
+def _timed(work: Callable[[Any], object], argument: Any) -> tuple[float, float]:
+    cpu, wall = time.process_time(), time.perf_counter()
+    work(argument)
+    return time.perf_counter() - wall, time.process_time() - cpu
+
+
+def _medians(times: Mapping[str, list[tuple[float, float]]]) -> dict[str, Timing]:
+    return {
+        name: Timing(statistics.median(w for w, _ in each), statistics.median(c for _, c in each), len(each))
+        for name, each in times.items()
+    }
+
+
+def _random_files(folder: Path, count: int, size: int) -> list[Path]:
+    folder.mkdir(exist_ok=True)
+    files = [folder / f"{number}" for number in range(count)]
+    for file in files:
+        with file.open("wb") as written:
+            for start in range(0, size, 1 << 20):
+                written.write(os.urandom(min(1 << 20, size - start)))
+    return files
+
+
+def _hash(path: Path) -> str:
+    with path.open("rb") as source:
+        return hashlib.file_digest(source, "sha256").hexdigest()
