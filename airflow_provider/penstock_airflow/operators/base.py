@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -31,9 +32,9 @@ class PenstockOperator(BaseOperator):  # type: ignore[misc]
         with store_session(self.conn_id, context) as client:
             return small_json(self.task_id, self.act(client, context))
 
+    @abstractmethod
     def act(self, client: Client, context: Mapping[str, Any]) -> Any:
         """Do the one thing, log one line on it, and return a reference to what came of it."""
-        raise NotImplementedError
 
 
 class RunOperator(PenstockOperator):
