@@ -13,7 +13,7 @@ import tempfile
 from pathlib import Path
 
 import penstock
-from tests.benchmarks import artifacts
+from tests.benchmarks import artifacts, records
 from tests.benchmarks.processes import Timing, compare
 from tests.benchmarks.task_process import programs
 
@@ -53,6 +53,10 @@ def main() -> None:
             penstock.connect(f"sqlite:///{folder / name}.db").close()
         pairs = programs(folder, sys.executable, _mlflow_python(arguments.mlflow))
         _table("A task's own cost in a fresh process (SQLite)", compare(pairs, arguments.repeats))
+        print("\nRecords in one process (SQLite)        floor s   ours s   x floor")
+        for title, measure in records.MEASURES.items():
+            floor, ours = measure(folder)
+            print(f"{title:38}{floor:8.3f}{ours:9.3f}{ours / floor:10.2f}")
         for title, timings in artifacts.measure(folder).items():
             _table(title, timings)
 
