@@ -16,7 +16,8 @@ class FolderInside:
         self._blobs = root / "blobs"
 
     def hashes(self) -> list[str]:
-        return sorted(path.name for path in self._blobs.rglob("*") if path.is_file())
+        found = [path.name for path in self._blobs.rglob("*") if path.is_file()]
+        return sorted(name for name in found if not name.startswith("incoming-"))
 
     def read(self, sha256: str) -> bytes:
         return self._path(sha256).read_bytes()

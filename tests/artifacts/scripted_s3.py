@@ -23,6 +23,7 @@ class ScriptedS3(ThreadingHTTPServer):
 
 class _Handler(BaseHTTPRequestHandler):
     server: ScriptedS3
+    protocol_version = "HTTP/1.1"  # keeps connections, and says at once that a body may follow
 
     def do_HEAD(self) -> None:
         self._answer(404, b"")

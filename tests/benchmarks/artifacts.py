@@ -10,7 +10,6 @@ import hashlib
 import os
 import shutil
 import statistics
-import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -24,10 +23,11 @@ from tests.s3_servers import BUCKET, new_prefix, running_moto
 SMALL_FILES, SMALL_BYTES = 1000, 10 << 10
 LARGE_LOCAL_BYTES, LARGE_S3_BYTES = 256 << 20, 64 << 20
 THREADS = 8
-REPEATS = 3
+REPEATS = 5
+WORK = ("put", "fetch")
 
 Sections = dict[str, dict[str, Timing]]
-Stores = dict[str, Callable[[], Any]]
+Stores = dict[str, Callable[[Path], Any]]  # given a folder of their own
 
 
 class FloorFolder:
@@ -57,10 +57,11 @@ class FloorFolder:
 
 
 class FloorBucket:
-    """What S3 costs: boto3's own transfers, plus the hash."""
+    """What S3 costs: boto3's single requests for small files, its managed transfers for large ones, and the hash."""
 
     def __init__(self, client: Any) -> None:
         self._client, self._prefix = client, new_prefix()
+        self._large: set[str] = set()
 
     def put_files(self, files: list[Path]) -> None:
         _at_once(self._put, files)
@@ -70,12 +71,20 @@ class FloorBucket:
 
     def _put(self, path: Path) -> None:
         sha256 = _hash(path)
-        self._client.upload_file(str(path), BUCKET, f"{self._prefix}/{sha256}")
+        if path.stat().st_size > SMALL_BYTES:
+            self._large.add(sha256)
+            self._client.upload_file(str(path), BUCKET, f"{self._prefix}/{sha256}")
+        else:
+            self._client.put_object(Bucket=BUCKET, Key=f"{self._prefix}/{sha256}", Body=path.read_bytes())
 
     def _fetch(self, wanted: tuple[str, Path]) -> None:
         sha256, target = wanted
         target.parent.mkdir(parents=True, exist_ok=True)
-        self._client.download_file(BUCKET, f"{self._prefix}/{sha256}", str(target))
+        if sha256 in self._large:
+            self._client.download_file(BUCKET, f"{self._prefix}/{sha256}", str(target))
+        else:
+            answer = self._client.get_object(Bucket=BUCKET, Key=f"{self._prefix}/{sha256}")
+            target.write_bytes(answer["Body"].read())
         assert _hash(target) == sha256
 
 
@@ -84,32 +93,35 @@ def measure(scratch: Path) -> Sections:
     small = _random_files(scratch / "small", SMALL_FILES, SMALL_BYTES)
     large = _random_files(scratch / "large", 1, LARGE_LOCAL_BYTES)
     medium = _random_files(scratch / "medium", 1, LARGE_S3_BYTES)
-    folders: Stores = {
-        "floor": lambda: FloorFolder(Path(tempfile.mkdtemp(dir=scratch))),
-        "penstock": lambda: LocalArtifacts(Path(tempfile.mkdtemp(dir=scratch))),
-    }
+    folders: Stores = {"floor": FloorFolder, "penstock": LocalArtifacts}
     sections = _compared("1,000 x 10 KiB, local folder", small, folders, scratch)
     sections |= _compared("256 MiB, local folder", large, folders, scratch)
     with running_moto(scratch) as server:
         os.environ.update(server.environment())
-        buckets: Stores = {"floor": lambda: FloorBucket(server.client()), "penstock": server.artifacts}
+        buckets: Stores = {"floor": lambda _: FloorBucket(server.client()), "penstock": lambda _: server.artifacts()}
         sections |= _compared("1,000 x 10 KiB, S3 (moto)", small, buckets, scratch)
         sections |= _compared("64 MiB, S3 (moto)", medium, buckets, scratch)
     return sections
 
 
 def _compared(title: str, files: list[Path], stores: Stores, scratch: Path) -> Sections:
-    """Put and fetch the files through each store in turn, every time in an empty one; the first turn is a warm-up."""
-    taken: dict[str, dict[str, list[tuple[float, float]]]] = {"put": {}, "fetch": {}}
-    objects = [(_hash(file), scratch / "back" / file.name) for file in files]
+    """Put and fetch the files through each store in turn, every time in an empty one; the first turn is a warm-up.
+
+    Everything is removed after each, and who comes first changes: pages that are fresh to this machine cost more.
+    """
+    taken: dict[str, dict[str, list[tuple[float, float]]]] = {what: {name: [] for name in stores} for what in WORK}
+    folder, back = scratch / "store", scratch / "back"
+    objects = [(_hash(file), back / file.name) for file in files]
     for turn in range(REPEATS + 1):
-        for name, new in stores.items():
-            store = new()
+        for name in sorted(stores, reverse=turn % 2 == 0):
+            folder.mkdir()
+            store = stores[name](folder)
             times = {"put": _timed(store.put_files, files), "fetch": _timed(store.fetch_all, objects)}
-            shutil.rmtree(scratch / "back")
-            for what, time_taken in times.items() if turn > 0 else ():
-                taken[what].setdefault(name, []).append(time_taken)
-    return {f"{what} {title}": _medians(times) for what, times in taken.items()}
+            shutil.rmtree(folder)
+            shutil.rmtree(back)
+            for what in WORK if turn > 0 else ():
+                taken[what][name].append(times[what])
+    return {f"{what} {title}": _medians(taken[what]) for what in WORK}
 
 
 def _at_once(work: Callable[[Any], None], items: Sequence[Any]) -> None:

@@ -1,18 +1,22 @@
 """Bytes in a local folder.
 
-    <root>/blobs/ab/abcdef...   an object, under the SHA-256 of its bytes
-    <root>/incoming/...         what is being written; never read, and of no meaning after a crash
+    <root>/blobs/ab/abcdef...      an object, under the SHA-256 of its bytes
+    <root>/blobs/ab/incoming-...   a small one that is being written: a rename within a folder costs half as much
+    <root>/incoming/incoming-...   a large one, whose name is not known before its last byte
 
-An object appears under its name by one atomic rename after its bytes have been synced: what is partial is never
-visible (law L4).
+What is incoming is never read, and of no meaning after a crash. An object appears under its name by one atomic rename
+after its bytes have been synced: what is partial is never visible (law L4).
 """
 
 from __future__ import annotations
 
+import hashlib
 import os
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from io import BufferedReader
 from pathlib import Path
 from typing import BinaryIO
 
@@ -31,6 +35,9 @@ from penstock.artifacts.parallel import in_order
 from penstock.errors import StoreUnavailable
 from penstock.ports import Progress
 
+_SMALL_BYTES = 1 << 20
+_PREFIX = "incoming-"
+
 
 class LocalArtifacts:
     """An `ArtifactStore` in a folder, which is made if it is not there."""
@@ -46,42 +53,80 @@ class LocalArtifacts:
         return str(self.root)
 
     def put_file(self, path: Path, progress: Progress | None = None) -> tuple[str, int]:
-        with open_regular(path) as source:
-            try:
-                return self._put(source, path, progress)
-            except OSError as error:
-                raise StoreUnavailable(self.location, f"{error.strerror or error}") from error
+        with self._told():
+            stored = self._put(path, progress)
+            self._sync([stored[0]])
+        return stored
 
     def put_files(self, paths: Sequence[Path]) -> list[tuple[str, int]]:
-        return list(in_order(self.put_file, paths))
+        with self._told():
+            stored = list(in_order(self._put, paths))
+            self._sync([sha256 for sha256, _ in stored])
+        return stored
 
-    def _put(self, source: BinaryIO, path: Path, progress: Progress | None) -> tuple[str, int]:
-        incoming = self.root / "incoming"
-        make_folders(incoming)
-        before = os.fstat(source.fileno())
+    def _put(self, path: Path, progress: Progress | None = None) -> tuple[str, int]:
+        """Store a file's bytes under their name; the name is durable once its folder has been synced."""
+        with open_regular(path) as source:
+            before = os.fstat(source.fileno())
+            if before.st_size > _SMALL_BYTES:
+                return self._put_large(path, source, before, progress)
+            content = source.read(_SMALL_BYTES)
+            check_unchanged(before, source, path)
+        sha256 = hashlib.sha256(content).hexdigest()
+        final = self._blob(sha256)
+        if not self._is_there(final):
+            self._make(final.parent)
+            with _incoming(final.parent) as (target, name):
+                target.write(content)
+                _sync_file(target)
+                os.replace(name, final)
+        if progress is not None:
+            progress(len(content), len(content))
+        return sha256, len(content)
 
+    def _put_large(
+        self, path: Path, source: BufferedReader, before: os.stat_result, progress: Progress | None
+    ) -> tuple[str, int]:
         def on_chunk(so_far: int) -> None:
             if so_far > before.st_size:
                 raise changed(path)  # or a file that grows as fast as it is read would never end
             if progress is not None:
                 progress(so_far, before.st_size)
 
-        descriptor, name = tempfile.mkstemp(dir=incoming)
-        try:
-            with os.fdopen(descriptor, "wb") as target:
-                sha256, size = copy_hashed(source, target, on_chunk)
-                target.flush()
-                os.fsync(target.fileno())
+        folder = self.root / "incoming"
+        self._make(folder)
+        with _incoming(folder) as (target, name):
+            sha256, size = copy_hashed(source, target, on_chunk)
             check_unchanged(before, source, path)
             final = self._blob(sha256)
-            if not (final.exists() and hash_file(final) == sha256):
-                make_folders(final.parent)
+            if not self._is_there(final):
+                _sync_file(target)
+                self._make(final.parent)
                 os.replace(name, final)
-                sync_folder(final.parent)
-                return sha256, size
-        finally:
-            Path(name).unlink(missing_ok=True)
         return sha256, size
+
+    def _make(self, folder: Path) -> None:
+        if not folder.is_dir():
+            make_folders(self.root)
+            folder.mkdir(parents=True, exist_ok=True)
+
+    def _is_there(self, final: Path) -> bool:
+        return final.exists() and hash_file(final) == final.name
+
+    def _sync(self, stored: Sequence[str]) -> None:
+        """Make names durable: also those found there, which another writer may not have synced yet."""
+        folders = {self._blob(sha256).parent for sha256 in stored}
+        above = [self.root / "blobs", self.root] if folders else []
+        for _ in in_order(sync_folder, [*sorted(folders), *above]):
+            pass
+
+    @contextmanager
+    def _told(self) -> Iterator[None]:
+        """Tell what the system has to say of this folder."""
+        try:
+            yield
+        except OSError as error:
+            raise StoreUnavailable(self.location, f"{error.strerror or error}") from error
 
     def fetch(self, sha256: str, target: Path, progress: Progress | None = None) -> None:
         with self._open(sha256) as source, new_file(target) as written:
@@ -97,7 +142,7 @@ class LocalArtifacts:
 
     def sweep_incoming(self, older_than_s: float) -> list[str]:
         limit, removed = time.time() - older_than_s, []
-        for left in sorted((self.root / "incoming").glob("*")):
+        for left in sorted([*self.root.glob("incoming/*"), *self.root.glob(f"blobs/*/{_PREFIX}*")]):
             try:
                 if left.stat().st_mtime > limit:
                     continue
@@ -107,7 +152,7 @@ class LocalArtifacts:
             removed.append(str(left))
         return removed
 
-    def _open(self, sha256: str) -> BinaryIO:
+    def _open(self, sha256: str) -> BufferedReader:
         try:
             return self._blob(sha256).open("rb")
         except OSError as error:
@@ -119,3 +164,19 @@ class LocalArtifacts:
 
     def _blob(self, sha256: str) -> Path:
         return self.root / "blobs" / sha256[:2] / sha256
+
+
+@contextmanager
+def _incoming(folder: Path) -> Iterator[tuple[BinaryIO, str]]:
+    """Open a file of a name of its own, which is gone afterwards unless it was renamed."""
+    descriptor, name = tempfile.mkstemp(prefix=_PREFIX, dir=folder)
+    try:
+        with os.fdopen(descriptor, "wb") as target:
+            yield target, name
+    finally:
+        Path(name).unlink(missing_ok=True)
+
+
+def _sync_file(target: BinaryIO) -> None:
+    target.flush()
+    os.fsync(target.fileno())
