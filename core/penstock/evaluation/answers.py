@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-
-from penstock.evaluation.labels import Codes
 
 Floats = NDArray[np.float64]
 Scores = NDArray[np.floating[Any]]
@@ -19,61 +17,35 @@ Scores = NDArray[np.floating[Any]]
 class Answers:
     """One model's answers, one per row.
 
-    `predicted` is 0, 1 or -1 where the model answered with a null. `scores` is the probability of the positive class
-    in the model's own precision; `losses` is minus the natural logarithm of the probability of the true class. Both
-    are None for a model without probabilities.
+    `predicted`: the class's number or -1 for a null (binary, multiclass), the number itself (regression, ranking:
+    the score to rank by), of shape (rows, levels) or (rows, labels) for quantiles and several labels.
+    `scores`: the probability of the positive class (rows,), or of each class or label (rows, classes), in the model's
+    own precision; None for a model without probabilities.
+    `losses`: minus the natural logarithm of the probability of the true class; None without probabilities.
     """
 
-    predicted: Codes
-    scores: Scores | None
-    losses: Floats | None
+    predicted: NDArray[Any]
+    scores: Scores | None = None
+    losses: Floats | None = None
 
 
 @dataclass(frozen=True)
 class JudgedRows:
-    """True labels (0 or 1), weights (None: all rows count once) and each model's answers by role."""
+    """A batch: the truth, weights (None: all rows count once) and each model's answers by role.
 
-    labels: Codes
+    `truth` is a class's number, a number, or a table (rows, labels) of 0 and 1. `groups` and `ids` are the data's
+    group and id columns, where it has them: clusters and seeds of a bootstrap, queries of a ranking. Without ids a
+    bootstrap knows rows by their number, `first` being the batch's, in their file, and by what that begins with,
+    `source`.
+    """
+
+    truth: NDArray[Any]
     weights: Floats | None
     answers: Mapping[str, Answers]
+    source: str = ""
+    first: int = 0
+    groups: NDArray[Any] | None = None
+    ids: NDArray[Any] | None = None
 
     def __len__(self) -> int:
-        return len(self.labels)
-
-    def take(self, rows: slice | NDArray[np.intp]) -> JudgedRows:
-        """Return the chosen rows."""
-        return JudgedRows(
-            self.labels[rows],
-            None if self.weights is None else self.weights[rows],
-            {
-                of: Answers(
-                    a.predicted[rows],
-                    None if a.scores is None else a.scores[rows],
-                    None if a.losses is None else a.losses[rows],
-                )
-                for of, a in self.answers.items()
-            },
-        )
-
-    @classmethod
-    def concatenate(cls, parts: Sequence[JudgedRows]) -> JudgedRows:
-        """Return the rows of all parts, which were answered by the same models."""
-        if len(parts) == 1:
-            return parts[0]
-        return cls(
-            np.concatenate([p.labels for p in parts]),
-            _concatenate([p.weights for p in parts]),
-            {
-                of: Answers(
-                    np.concatenate([p.answers[of].predicted for p in parts]),
-                    _concatenate([p.answers[of].scores for p in parts]),
-                    _concatenate([p.answers[of].losses for p in parts]),
-                )
-                for of in parts[0].answers
-            },
-        )
-
-
-def _concatenate(arrays: Sequence[NDArray[Any] | None]) -> Any:
-    present = [array for array in arrays if array is not None]
-    return np.concatenate(present) if present and len(present) == len(arrays) else None
+        return len(self.truth)

@@ -2,117 +2,251 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+import logging
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import chain
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from penstock.errors import InvalidValue
-from penstock.evaluation.answers import Floats, JudgedRows
-from penstock.evaluation.binary import BinaryRows, measure
-from penstock.evaluation.curves import curves
+from penstock.evaluation.behind import CountedBehind
 from penstock.evaluation.describing import RowSummary, SourceReader
-from penstock.evaluation.labels import encode_labels
-from penstock.evaluation.predicting import Respondent
-from penstock.evaluation.reading import read_batches
-from penstock.evaluation.scores import score_tables
-from penstock.evaluation.slices import Slices
+from penstock.evaluation.digests import nulls_of
+from penstock.evaluation.inference.replication import Origins
+from penstock.evaluation.inference.weights import LEAST_REPLICATES, MOST_REPLICATES
+from penstock.evaluation.partial import ROLE, Partial
+from penstock.evaluation.predicting import FunctionPredictor, GivenPredictions, Respondent
+from penstock.evaluation.reading import from_files, read_ahead, read_batches
+from penstock.evaluation.speed import with_speed
+from penstock.evaluation.state.score_rows import EXACT_ROWS
+from penstock.evaluation.tasks.choosing import AUTO, TASKS, choose, given_classes, read_task
+from penstock.evaluation.tasks.task import Question, Settings
+from penstock.model.custom_metrics import CustomMetric, MetricSpec, described
 from penstock.model.data import DataSource
-from penstock.model.evaluations import BASELINE, CANDIDATE
-from penstock.ports import Measured, Predictor
+from penstock.model.evaluations import ANCHOR, BASELINE, CANDIDATE, Evaluation
+from penstock.model.metrics import Cost, find_metric
+from penstock.ports import Measured, Predictor, TrainingRows
 
-ROLE = "held-out"
-TASKS = ("binary", "auto")
+logger = logging.getLogger("penstock.evaluation")
+_GIVEN = 2  # batches read as one where nobody predicts them: they take little room, and each has a cost of its own
+_SAMPLE = 1000  # rows that are asked about more than once
 
 
 class MeasuringEngine(SourceReader):
     """Measures models on rows, and reads rows without a model (implements `ports.Evaluator` and `ports.DataReader`)."""
 
+    exact_rows = EXACT_ROWS
+
     def measure(
         self,
-        candidate: Predictor,
+        candidate: Predictor | None,
         held_out: DataSource,
         *,
         task: str,
         baseline: Predictor | None = None,
+        anchor: Predictor | None = None,
         slices: Sequence[str] = (),
+        metrics: Sequence[MetricSpec] = (),
+        min_rows: int = 1,
+        bootstrap: int = 0,
+        plots: bool = False,
+        search_slices: Sequence[str] = (),
+        determinism: bool = False,
+        latency: bool = False,
         progress: Callable[[int], None] | None = None,
+        trained_on: Sequence[TrainingRows] = (),
     ) -> Measured:
-        """Read `held_out` once; both models predict each batch, from all columns that have no other role.
+        """Read `held_out` once; all models predict each batch, from all columns that have no other role.
 
-        `task` is "binary", or "auto" for a label that must then have two values. Raises as `Evaluator.measure` says;
-        also `InvalidValue` for null labels, labels that are not the models' classes and unusable weights.
+        Raises as `Evaluator.measure` says; also `InvalidValue` for null labels, labels that are not the models'
+        classes and unusable weights.
         """
-        if task not in TASKS:
-            raise InvalidValue("task", task, f"one of {', '.join(TASKS)}", "Other tasks are not supported yet")
-        if held_out.label is None:
+        options: dict[str, Any] = {
+            "slices": slices,
+            "metrics": metrics,
+            "min_rows": min_rows,
+            "bootstrap": bootstrap,
+            "plots": plots,
+            "search_slices": search_slices,
+            "determinism": determinism,
+            "trained_on": trained_on,
+        }
+        models = {CANDIDATE: candidate, BASELINE: baseline, ANCHOR: anchor}
+        found, sample = self._pass(models, held_out, task, progress, options)
+        return with_speed(found.result(), models, sample) if latency else found.result()
+
+    def measure_part(
+        self,
+        candidate: Predictor | None,
+        held_out: DataSource,
+        *,
+        task: str,
+        baseline: Predictor | None = None,
+        anchor: Predictor | None = None,
+        slices: Sequence[str] = (),
+        metrics: Sequence[MetricSpec] = (),
+        min_rows: int = 1,
+        bootstrap: int = 0,
+        plots: bool = False,
+        search_slices: Sequence[str] = (),
+        determinism: bool = False,
+        progress: Callable[[int], None] | None = None,
+        trained_on: Sequence[TrainingRows] = (),
+    ) -> bytes:
+        """Read a part of the held-out data as `measure` does and return its state, for `merge_parts`."""
+        options: dict[str, Any] = {
+            "slices": slices,
+            "metrics": metrics,
+            "min_rows": min_rows,
+            "bootstrap": bootstrap,
+            "plots": plots,
+            "search_slices": search_slices,
+            "determinism": determinism,
+            "trained_on": trained_on,
+        }
+        models = {CANDIDATE: candidate, BASELINE: baseline, ANCHOR: anchor}
+        return self._pass(models, held_out, task, progress, options)[0].pack()
+
+    def draw(self, evaluation: Evaluation, *, title: str) -> Mapping[str, str]:
+        """Return the evaluation's page and plots as files by name."""
+        from penstock.evaluation.evaluation_page import files_of
+
+        return files_of(evaluation, title)
+
+    def merge_parts(
+        self,
+        parts: Sequence[bytes],
+        held_out: DataSource,
+        *,
+        metrics: Sequence[MetricSpec] = (),
+        trained_on: Sequence[TrainingRows] = (),
+    ) -> Measured:
+        """Return what `measure` would have of all parts' rows. `InvalidValue` for parts that do not belong together."""
+        if not parts:
+            raise InvalidValue("parts of an evaluation", "none", "at least one part")
+        custom = _asked_for(metrics)[2]
+        whole = Partial.unpack(parts[0], RowSummary(held_out, trained_on, rows_kept=self._rows_kept), custom)
+        for part in parts[1:]:
+            whole.merge(Partial.unpack(part, RowSummary(held_out, trained_on, rows_kept=self._rows_kept), custom))
+        return whole.result()
+
+    def _pass(
+        self,
+        models: Mapping[str, Predictor | None],
+        data: DataSource,
+        task: str,
+        progress: Callable[[int], None] | None,
+        options: dict[str, Any],
+    ) -> tuple[Partial, pd.DataFrame]:
+        """Return what was counted, and the first rows as the models see them."""
+        candidate = models[CANDIDATE]
+        chosen = read_task(task)
+        if data.label is None:
             raise InvalidValue(
                 "held-out data", "no label column", "a label to measure against", "Pass label='<column>'"
             )
+        label = data.label
+        batches = read_batches(data, self._batch_rows * (_GIVEN if candidate is None else 1))
+        if from_files(data):
+            batches = read_ahead(batches)
+        first = next(batches, None)
+        if first is None or len(first) == 0:
+            RowSummary(data).result(ROLE)
+            raise InvalidValue("data", f"{ROLE} data has 0 rows", "at least one row")
+        remaining = chain([first], batches)
+        _check_labels(first, label, batches)
+        if candidate is None:
+            candidate = _given(data)
+        elif not hasattr(candidate, "predict") and callable(candidate):
+            candidate = FunctionPredictor(candidate)
+        facts: dict[str, Any] = {}
+        if chosen.task == AUTO:
+            chosen = choose(candidate, data, label, first)
+            facts["task"] = {"asked": AUTO, "inferred": chosen.task, "because": chosen.because}
+            logger.info("task: %s, as %s", chosen.task, chosen.because)
+        if isinstance(candidate, FunctionPredictor):
+            candidate.classes = given_classes(data, label, first, chosen.task)
+        if isinstance(candidate, GivenPredictions):
+            candidate = GivenPredictions(data, given_classes(data, label, first, chosen.task))
         asked = {CANDIDATE: Respondent(candidate)}
-        if baseline is not None:
-            asked[BASELINE] = _same_classes(Respondent(baseline), asked[CANDIDATE])
-        summary, whole, sliced = RowSummary(), BinaryRows(), Slices(slices)
-        read = 0
-        batches = read_batches(held_out, self._batch_rows)
-        for batch in batches:
-            summary.update(batch)
-            rows = _judge(batch, batches, held_out, held_out.label, asked, read)
-            whole.update(rows)
-            sliced.update(batch, rows)
-            read += len(batch)
-            if progress is not None:
-                progress(read)
-        dataset = summary.result(held_out, ROLE)
-        pair, rows = asked[CANDIDATE].pair, whole.result()
-        if task == "auto" and (rows.labels == rows.labels[0]).all():
-            given = f"one value ({pair[rows.labels[0]]})"
-            raise InvalidValue(
-                f"label column {held_out.label!r}", given, "two values for task 'auto'", "Say task='binary'"
-            )
-        tables = score_tables(rows)
-        measurements = measure(rows, tables, pair, {})
-        for where, part in sliced.result():
-            measurements += measure(part, score_tables(part), pair, where)
-        return Measured(dataset=dataset, task="binary", measurements=tuple(measurements), curves=curves(rows, tables))
+        asked |= {of: Respondent(model) for of, model in models.items() if of != CANDIDATE and model is not None}
+        names, cost, custom = _asked_for(options["metrics"])
+        settings = Settings(
+            task=chosen.task,
+            of=tuple(asked),
+            weighted=data.weight is not None,
+            levels=chosen.levels,
+            metrics=names,
+            cost=cost,
+            exact_rows=self.exact_rows,
+            bootstrap=_replicates(options["bootstrap"]),
+            clustered=data.group is not None,
+            plots=options["plots"],
+            search_slices=tuple(dict.fromkeys(options["search_slices"])),
+        )
+        question = Question(data, label, asked)
+        judge = TASKS[chosen.task][0](question, settings)
+        sample = question.features(first, 0).head(_SAMPLE)
+        if options["determinism"]:
+            for respondent in asked.values():
+                respondent.check_determinism(sample)
+            facts["determinism"] = {"rows": len(sample)}
+
+        summary = RowSummary(data, options["trained_on"], rows_kept=self._rows_kept)
+        found = Partial(
+            judge.settings, options["slices"], summary, min_rows=options["min_rows"], facts=facts, custom=custom
+        )
+        read, origins = 0, Origins() if settings.bootstrap and data.id is None else None
+        with CountedBehind(found, at_once=bool(custom)) as counting:
+            for batch in remaining:
+                _check_labels(batch, label, batches)
+                rows = judge.judge(batch, read)
+                counting.add(batch, rows if origins is None else origins.found(batch, rows))
+                read += len(batch)
+                if progress is not None:
+                    progress(read)
+        return found, sample
 
 
-def _same_classes(baseline: Respondent, candidate: Respondent) -> Respondent:
-    if [candidate.pair.find(c) for c in baseline.pair] != [0, 1]:
-        expected = f"a baseline with the candidate's classes {list(candidate.pair)}"
-        raise InvalidValue(f"model {baseline.predictor.uri!r}", list(baseline.pair), expected)
-    return baseline
+def _replicates(bootstrap: int) -> int:
+    if bootstrap == 0 or LEAST_REPLICATES <= bootstrap <= MOST_REPLICATES:
+        return bootstrap
+    expected = f"0, or {LEAST_REPLICATES} to {MOST_REPLICATES} replicates"
+    raise InvalidValue("bootstrap", bootstrap, expected, "200 estimate a standard error to about 5 %")
 
 
-def _judge(
-    batch: pd.DataFrame,
-    following: Iterator[pd.DataFrame],
-    data: DataSource,
-    label: str,
-    asked: dict[str, Respondent],
-    start: int,
-) -> JudgedRows:
-    if nulls := int(batch[label].isna().sum()):
-        nulls += sum(int(later[label].isna().sum()) for later in following)
+def _given(data: DataSource) -> GivenPredictions:
+    if data.prediction is None and data.scores is None:
+        hint = "Name the columns: DataSource(..., prediction='<column>', scores='<column>')"
+        raise InvalidValue("model", "none", "a model, or data with predictions made already", hint)
+    return GivenPredictions(data)
+
+
+def _check_labels(batch: pd.DataFrame, label: str, following: Iterator[pd.DataFrame]) -> None:
+    """Raise `InvalidValue` with the number of null labels in this and all `following` batches, if this has any."""
+    found = nulls_of(batch[label])
+    if found is not None:
+        nulls = int(found.sum()) + sum(int(later[label].isna().sum()) for later in following)
         raise InvalidValue(f"label column {label!r}", f"{nulls} nulls", "a label in every row")
-    codes = encode_labels(batch[label], asked[CANDIDATE].pair, asked[CANDIDATE].predictor)
-    weights = None if data.weight is None else _weights(batch[data.weight])
-    excluded = frozenset(c for c in (label, data.id, data.weight, *data.drop) if c is not None)
-    if start == 0:
-        for respondent in asked.values():
-            respondent.check_features(batch, excluded)
-    features = batch[[name for name in batch.columns if name not in excluded]]
-    return JudgedRows(codes, weights, {of: model.answer(features, codes, start) for of, model in asked.items()})
 
 
-def _weights(column: pd.Series[Any]) -> Floats:
-    try:
-        weights: Floats = column.to_numpy(dtype=np.float64, na_value=np.nan)
-    except (TypeError, ValueError) as error:
-        raise InvalidValue(f"weight column {column.name!r}", str(column.dtype), "numbers") from error
-    usable = np.isfinite(weights) & (weights >= 0)
-    if not usable.all():
-        given = f"{np.count_nonzero(~usable)} rows without one, the first {column.iloc[int(np.argmin(usable))]!r}"
-        raise InvalidValue(f"weight column {column.name!r}", given, "a finite weight ≥ 0 in every row")
-    return weights
+def _asked_for(metrics: Sequence[MetricSpec]) -> tuple[tuple[str, ...], Any, tuple[CustomMetric, ...]]:
+    """Return the names, the cost matrix and the metrics of one's own among `metrics`."""
+    names: list[str] = []
+    costs: list[Any] = []
+    custom: dict[str, CustomMetric] = {}
+    for metric in metrics:
+        if isinstance(metric, Cost):
+            costs.append(metric.matrix)
+        elif isinstance(metric, CustomMetric):
+            if custom.setdefault(described(metric).name, metric) is not metric:
+                raise InvalidValue("metrics", metric.name, "every name once")
+        elif isinstance(metric, str) and find_metric(metric) is not None:
+            names.append(metric)
+        else:
+            hint = "penstock.model.metrics says how metrics are written"
+            raise InvalidValue("metrics", metric, "a known metric's name, a Cost or a metric of one's own", hint)
+    if len(costs) > 1:
+        raise InvalidValue("metrics", f"{len(costs)} costs", "one Cost")
+    return tuple(dict.fromkeys(names)), costs[0] if costs else None, tuple(custom.values())

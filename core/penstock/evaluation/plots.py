@@ -10,7 +10,7 @@ from typing import Any
 
 from penstock.model.decisions import Verdict
 
-_SIZE = 320  # a square plot's side, in CSS pixels; plots shrink with a narrow screen but never grow
+SIZE = 320  # a square plot's side, in CSS pixels; plots shrink with a narrow screen but never grow
 _LEFT, _RIGHT, _TOP, _BOTTOM = 46, 12, 12, 40
 # The plot over partitions fills a wide screen; with more partitions than fit it grows, and scrolls.
 _WIDE, _NARROWEST = 1000, 40
@@ -28,25 +28,29 @@ class PartitionPoint:
 
 
 @dataclass(frozen=True)
-class _Axes:
-    """The map from values to pixels."""
+class Axes:
+    """The map from values to pixels, and what is drawn along it."""
 
     x: tuple[float, float]
     y: tuple[float, float]
-    width: float = _SIZE
-    height: float = _SIZE
+    width: float = SIZE
+    height: float = SIZE
     top: float = _TOP
+    left: float = _LEFT
 
     def at(self, x: float, y: float) -> tuple[float, float]:
+        """Return the pixels of a point."""
         across = (x - self.x[0]) / (self.x[1] - self.x[0])
         up = (y - self.y[0]) / (self.y[1] - self.y[0])
-        left, low = _LEFT + across * (self.width - _LEFT - _RIGHT), self.height - _BOTTOM
+        left, low = self.left + across * (self.width - self.left - _RIGHT), self.height - _BOTTOM
         return round(left, 1), round(low - up * (low - self.top), 1)
 
     def path(self, points: Sequence[tuple[float, float]]) -> str:
+        """Return a line through points, for the attribute `d`."""
         return "M" + "L".join("{},{}".format(*self.at(x, y)) for x, y in points)
 
     def horizontal(self, ticks: Sequence[float]) -> Iterator[str]:
+        """Yield a grid line and its number for every tick of y."""
         digits = _digits(ticks)
         for tick in ticks:
             left, y = self.at(self.x[0], tick)
@@ -54,13 +58,15 @@ class _Axes:
             yield f'<text class="end" x="{left - 6}" y="{y + 4}">{tick:.{digits}f}</text>'
 
     def vertical(self, ticks: Sequence[float]) -> Iterator[str]:
+        """Yield a number for every tick of x."""
         digits = _digits(ticks)
         for tick in ticks:
             x, low = self.at(tick, self.y[0])
             yield f'<text class="mid" x="{x}" y="{low + 16}">{tick:.{digits}f}</text>'
 
     def titles(self, x: str, y: str) -> Iterator[str]:
-        yield f'<text class="mid" x="{(self.width + _LEFT) / 2}" y="{self.height - 6}">{escape(x)}</text>'
+        """Yield what the axes show."""
+        yield f'<text class="mid" x="{(self.width + self.left) / 2}" y="{self.height - 6}">{escape(x)}</text>'
         middle = (self.height - _BOTTOM + self.top) / 2
         yield f'<text class="mid" transform="translate(11,{middle}) rotate(-90)">{escape(y)}</text>'
 
@@ -70,10 +76,10 @@ def over_partitions(points: Sequence[PartitionPoint], metric: str) -> str:
     values = [v for p in points for v in (p.candidate, p.champion) if v is not None and math.isfinite(v)]
     if not values:
         return ""
-    ticks = _nice(min(values), max(values))
+    ticks = nice_ticks(min(values), max(values))
     room = min(max(_WIDE / len(points), _NARROWEST), _WIDE / 8)
-    width, height = max(_SIZE, _LEFT + _RIGHT + room * len(points)), 300.0
-    axes = _Axes((-0.5, len(points) - 0.5), (ticks[0], ticks[-1]), width, height, top=26)
+    width, height = max(SIZE, _LEFT + _RIGHT + room * len(points)), 300.0
+    axes = Axes((-0.5, len(points) - 0.5), (ticks[0], ticks[-1]), width, height, top=26)
     parts = [*axes.horizontal(ticks), *axes.titles("", metric)]
     widest = max(len(p.partition) for p in points)
     every = max(1, math.ceil(min(widest, 12) * 7.5 / ((width - _LEFT - _RIGHT) / len(points))))
@@ -99,26 +105,26 @@ def over_partitions(points: Sequence[PartitionPoint], metric: str) -> str:
                     else f'<circle cx="{x}" cy="{y}" r="2.5"/>'
                 )
                 parts.append(f'<g class="{name}"><title>{escape(shown)}</title>{mark}</g>')
-    return _svg(parts, width, height, f"{metric} by partition, candidate and champion")
+    return svg(parts, width, height, f"{metric} by partition, candidate and champion")
 
 
 def roc(curves: Mapping[str, Any]) -> str:
     """Draw the ROC curves of the models that have one; empty when none has."""
-    drawn = [(name, c["roc"]) for name, c in _models(curves) if "roc" in c]
-    axes = _Axes((0, 1), (0, 1))
+    drawn = [(name, c["roc"]) for name, c in models(curves) if "roc" in c]
+    axes = Axes((0, 1), (0, 1))
     lines = [
         f'<path class="line {name}" d="{axes.path(list(zip(c["fpr"], c["tpr"], strict=True)))}"/>' for name, c in drawn
     ]
     chance = f'<path class="chance" d="{axes.path([(0, 0), (1, 1)])}"/>'
     labels = axes.titles("false positive rate", "true positive rate")
-    return _svg([*_unit_grid(axes), *labels, chance, *lines], _SIZE, _SIZE, "ROC curve") if drawn else ""
+    return svg([*unit_grid(axes), *labels, chance, *lines], SIZE, SIZE, "ROC curve") if drawn else ""
 
 
 def calibration(curves: Mapping[str, Any]) -> str:
     """Draw observed rates against mean scores, ten bins of equal size; empty when no model has scores."""
-    drawn = [(name, c["calibration"]) for name, c in _models(curves) if c.get("calibration")]
-    axes = _Axes((0, 1), (0, 1))
-    parts = [*_unit_grid(axes), *axes.titles("mean score of the bin", "observed rate")]
+    drawn = [(name, c["calibration"]) for name, c in models(curves) if c.get("calibration")]
+    axes = Axes((0, 1), (0, 1))
+    parts = [*unit_grid(axes), *axes.titles("mean score of the bin", "observed rate")]
     parts.append(f'<path class="chance" d="{axes.path([(0, 0), (1, 1)])}"/>')
     for name, bins in drawn:
         inside = [b for b in bins if 0 <= b["score"] <= 1]
@@ -128,10 +134,10 @@ def calibration(curves: Mapping[str, Any]) -> str:
             x, y = axes.at(b["score"], b["rate"])
             title = escape(f"{name}: mean score {b['score']:.3f}, observed {b['rate']:.3f}, {b['n']:,} rows")
             parts.append(f'<g class="{name}"><title>{title}</title><circle cx="{x}" cy="{y}" r="3.5"/></g>')
-    return _svg(parts, _SIZE, _SIZE, "calibration") if drawn else ""
+    return svg(parts, SIZE, SIZE, "calibration") if drawn else ""
 
 
-def _models(curves: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
+def models(curves: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
     """Yield the baseline first, so that the candidate is drawn over it, under the names the page uses."""
     for of, name in (("baseline", "champion"), ("candidate", "candidate")):
         if of in curves:
@@ -159,7 +165,7 @@ def _stretches(values: Sequence[float | None]) -> Iterator[list[tuple[float, flo
             stretch = []
 
 
-def _nice(low: float, high: float) -> list[float]:
+def nice_ticks(low: float, high: float) -> list[float]:
     """Return about five round ticks that enclose both numbers."""
     span = high - low or abs(high) * 0.02 or 0.02
     raw = span / 4
@@ -170,16 +176,18 @@ def _nice(low: float, high: float) -> list[float]:
 
 
 def _digits(ticks: Sequence[float]) -> int:
-    return max(1, min(6, -math.floor(math.log10(ticks[1] - ticks[0]) + 1e-9)))
+    return max(0, min(6, -math.floor(math.log10(ticks[1] - ticks[0]) + 1e-9)))
 
 
-def _unit_grid(axes: _Axes) -> Iterator[str]:
+def unit_grid(axes: Axes) -> Iterator[str]:
+    """Yield the grid of shares from 0 to 1 in both directions."""
     ticks = (0, 0.2, 0.4, 0.6, 0.8, 1)
     yield from axes.horizontal(ticks)
     yield from axes.vertical(ticks)
 
 
-def _svg(parts: Sequence[str], width: float, height: float, title: str) -> str:
+def svg(parts: Sequence[str], width: float, height: float, title: str) -> str:
+    """Return a drawing of these parts, with a title for who cannot see it."""
     return (
         f'<svg role="img" aria-label="{escape(title)}" viewBox="0 0 {width:g} {height:g}" width="{width:g}" '
         f'height="{height:g}">{"".join(parts)}</svg>'

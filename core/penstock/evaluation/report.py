@@ -4,20 +4,18 @@ from __future__ import annotations
 
 import os
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from html import escape
 from pathlib import Path
-from typing import Any
 
 from penstock.evaluation import plots
-from penstock.evaluation.report_style import CSS
-from penstock.model.decisions import Outcome, Verdict
-from penstock.model.evaluations import BASELINE, CANDIDATE, Evaluation, Measurement
+from penstock.evaluation.evaluation_page import SIGNS, head, key, outcomes, page, plots_of
+from penstock.evaluation.numbers import NONE, metrics_table, slice_tables, value
+from penstock.model.decisions import GateDecision, blocking_of
+from penstock.model.evaluations import BASELINE, CANDIDATE, Evaluation
 from penstock.model.stories import RunStory
 
-NONE = "–"
-_SIGNS = {Verdict.PASS.value: "✓", Verdict.FAIL.value: "✕", Verdict.INCONCLUSIVE.value: "?"}
-_OUTCOME_SIGNS = {Outcome.PASSED: "✓ passed", Outcome.FAILED: "✕ failed", Outcome.UNDECIDABLE: "? undecidable"}
+CHAMPION = "champion"
 
 
 def write_report(stories: Sequence[RunStory], path: Path, *, title: str, metric: str = "roc_auc") -> Path:
@@ -28,11 +26,21 @@ def write_report(stories: Sequence[RunStory], path: Path, *, title: str, metric:
     """
     by_date = all(story.run.logical_date is not None for story in stories)
     ordered = sorted(stories, key=lambda s: (by_date and s.run.logical_date) or s.run.started_at)
-    path = Path(path)
+    return _written(_page(ordered, title, metric), Path(path))
+
+
+def write_evaluation_report(
+    evaluation: Evaluation, path: Path, *, title: str, metric: str | None = None, decision: GateDecision | None = None
+) -> Path:
+    """Write the page about one evaluation, as `write_report` does."""
+    return _written(page(evaluation, title, metric=metric, decision=decision), Path(path))
+
+
+def _written(text: str, path: Path) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     unfinished = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     try:
-        unfinished.write_text(_page(ordered, title, metric), encoding="utf-8")
+        unfinished.write_text(text, encoding="utf-8")
         os.replace(unfinished, path)
     finally:
         unfinished.unlink(missing_ok=True)
@@ -46,9 +54,7 @@ def _page(stories: Sequence[RunStory], title: str, metric: str) -> str:
     measured = [story for story in stories if story.evaluation is not None]
     return "".join(
         [
-            '<!doctype html><html lang="en"><head><meta charset="utf-8">',
-            '<meta name="viewport" content="width=device-width,initial-scale=1">',
-            f"<title>{escape(title)}</title><style>{CSS}</style></head><body>",
+            head(title),
             f'<h1>{escape(title)}</h1><p class="soft">{count}</p>',
             _runs_table(stories, metric),
             _partitions(stories, metric),
@@ -70,10 +76,12 @@ def _runs_table(stories: Sequence[RunStory], metric: str) -> str:
             escape(story.run.key.partition),
             f"<code>{escape(story.run.run_id[:8])}</code>",
             escape(_champion_before(story)),
-            _value(evaluation.find(metric, CANDIDATE) if evaluation else None),
-            _value(evaluation.find(metric, BASELINE) if evaluation else None),
+            value(evaluation.find(metric, CANDIDATE) if evaluation else None),
+            value(evaluation.find(metric, BASELINE) if evaluation else None),
             _verdict(story),
-            escape(decision.reasons if decision else story.run.reason or NONE),
+            escape(
+                "; ".join(filter(None, (_why(decision) if decision else story.run.reason, story.overruled))) or NONE
+            ),
             f'<span class="moved">{escape(_champion_after(story))}</span>' if story.moves else _champion_after(story),
         )
         rows.append("<tr>" + "".join(_cell(n, c, metric) for n, c in zip(names, cells, strict=True)) + "</tr>")
@@ -107,17 +115,13 @@ def _partitions(stories: Sequence[RunStory], metric: str) -> str:
             f'<h2>{escape(metric)} by partition</h2><p class="soft">No run has a finite value.</p>' if stories else ""
         )
     legend = (
-        _key('<g class="candidate"><circle cx="7" cy="7" r="5.5"/></g>', "candidate, passed")
-        + _key('<g class="candidate"><path class="cross" d="M2,2l10,10m0,-10l-10,10"/></g>', "failed")
-        + _key('<g class="candidate"><circle class="ring" cx="7" cy="7" r="5"/></g>', "inconclusive")
-        + _key('<path class="line champion" d="M0,7H22"/>', "champion on the same rows", 22)
-        + _key('<path class="promotion" d="M7,0V14"/>', "promoted")
+        key('<g class="candidate"><circle cx="7" cy="7" r="5.5"/></g>', "candidate, passed")
+        + key('<g class="candidate"><path class="cross" d="M2,2l10,10m0,-10l-10,10"/></g>', "failed")
+        + key('<g class="candidate"><circle class="ring" cx="7" cy="7" r="5"/></g>', "inconclusive")
+        + key('<path class="line champion" d="M0,7H22"/>', "champion on the same rows", 22)
+        + key('<path class="promotion" d="M7,0V14"/>', "promoted")
     )
     return f'<h2>{escape(metric)} by partition</h2><div class="legend">{legend}</div><div class="scroll">{plot}</div>'
-
-
-def _key(mark: str, text: str, width: int = 14) -> str:
-    return f'<span><svg width="{width}" height="14" aria-hidden="true">{mark}</svg>{text}</span>'
 
 
 def _section(story: RunStory, metric: str, *, opened: bool) -> str:
@@ -126,103 +130,33 @@ def _section(story: RunStory, metric: str, *, opened: bool) -> str:
         return ""
     data = evaluation.dataset
     against = f"champion {_champion_before(story)}" if evaluation.baseline else "no baseline"
-    found = evaluation.find(metric, CANDIDATE)
+    found, decision = evaluation.find(metric, CANDIDATE), story.decision
     return "".join(
         [
             f"<details{' open' if opened else ''}><summary>{escape(story.run.key.partition)} · {_verdict(story)} · ",
-            f"{escape(metric)} {_value(found)}</summary>",
+            f"{escape(metric)} {value(found)}</summary>",
             f'<p class="soft">{data.rows:,} rows of {escape(data.name)}; {escape(against)}; run ',
             f"<code>{escape(story.run.run_id)}</code></p>",
-            _outcomes(story),
-            _drawn(evaluation.curves),
-            f"<h3>Metrics</h3>{_metrics(evaluation)}",
-            _slices(evaluation, metric),
+            f"<h3>Gate: policy {escape(decision.policy_name)}</h3><ul>{outcomes(decision)}</ul>" if decision else "",
+            f"<h3>Metrics</h3>{metrics_table(evaluation, CHAMPION)}",
+            plots_of(evaluation, metric, CHAMPION),
+            slice_tables(evaluation, metric, CHAMPION),
             "</details>",
         ]
     )
-
-
-def _outcomes(story: RunStory) -> str:
-    if story.decision is None:
-        return ""
-    lines = (f"<li>{_OUTCOME_SIGNS[o.outcome]}: {escape(o.reason)}</li>" for o in story.decision.outcomes)
-    return f"<h3>Gate: policy {escape(story.decision.policy_name)}</h3><ul>{''.join(lines)}</ul>"
-
-
-def _drawn(curves: Mapping[str, Any]) -> str:
-    roles = [(of, name) for of, name in ((CANDIDATE, "candidate"), (BASELINE, "champion")) if of in curves]
-    keys = "".join(_key(f'<path class="line {name}" d="M0,7H22"/>', name, 22) for _, name in roles)
-    tables = "".join(_figure(f"Confusion matrix, {name}", _confusion(curves[of])) for of, name in roles)
-    figures = _figure("ROC", plots.roc(curves)) + _figure("Calibration", plots.calibration(curves))
-    return f'<div class="legend">{keys}</div><div class="plots">{figures}<div>{tables}</div></div>'
-
-
-def _figure(caption: str, content: str) -> str:
-    return f"<figure><figcaption>{escape(caption)}</figcaption>{content}</figure>" if content else ""
-
-
-def _confusion(curves: Mapping[str, Any]) -> str:
-    if "confusion" not in curves:
-        return ""
-    c = curves["confusion"]
-    rows = "".join(
-        f'<tr><th>{name}</th><td class="number">{c[no]:,}</td><td class="number">{c[yes]:,}</td></tr>'
-        for name, no, yes in (("truly negative", "tn", "fp"), ("truly positive", "fn", "tp"))
-    )
-    head = '<tr><th></th><th class="number">predicted −</th><th class="number">predicted +</th></tr>'
-    return f"<table><thead>{head}</thead><tbody>{rows}</tbody></table>"
-
-
-def _metrics(evaluation: Evaluation) -> str:
-    names = dict.fromkeys(m.metric for m in evaluation.measurements if not m.slice)
-    pairs = ((name, evaluation.find(name, CANDIDATE), evaluation.find(name, BASELINE)) for name in names)
-    rows = "".join(f"<tr><td>{escape(name)}</td>{_values(new, old, causes=True)}</tr>" for name, new, old in pairs)
-    return _compared("metric", rows)
-
-
-def _slices(evaluation: Evaluation, metric: str) -> str:
-    """Show the chosen metric on every slice, smallest value first: that is where a model is weak."""
-    tables = []
-    for column in dict.fromkeys(c for m in evaluation.measurements if len(m.slice) == 1 for c in m.slice):
-        found = [m for m in evaluation.measurements if m.metric == metric and m.of == CANDIDATE and column in m.slice]
-        found.sort(key=lambda m: (m.value is not None, m.value == m.value, m.value))
-        rows = "".join(
-            f"<tr><td>{escape(m.slice[column])}</td>{_values(m, evaluation.find(metric, BASELINE, m.slice))}"
-            f'<td class="number">{m.n:,}</td></tr>'
-            for m in found
-        )
-        tables.append(f"<h3>{escape(metric)} by {escape(column)}</h3>" + _compared(column, rows, "rows"))
-    return "".join(tables)
-
-
-def _compared(first: str, rows: str, last: str = "") -> str:
-    names = ("candidate", "champion", "difference", *([last] if last else []))
-    head = f"<th>{escape(first)}</th>" + "".join(f'<th class="number">{name}</th>' for name in names)
-    return f'<div class="scroll"><table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table></div>'
-
-
-def _values(new: Measurement | None, old: Measurement | None, *, causes: bool = False) -> str:
-    difference = NONE
-    if new is not None and old is not None and new.value is not None and old.value is not None:
-        difference = f"{new.value - old.value:+.4f}"
-    cells = (_value(new, cause=causes), _value(old, cause=causes), difference)
-    return "".join(f'<td class="number">{cell}</td>' for cell in cells)
-
-
-def _value(found: Measurement | None, *, cause: bool = False) -> str:
-    if found is None:
-        return NONE
-    why = f' <span class="soft">({escape(found.cause)})</span>' if cause and found.cause else ""
-    if found.value is None:
-        return f'<span title="{escape(found.cause)}">undefined</span>{why}'
-    return (f"{found.value:.4f}" if found.value == found.value else "NaN") + why
 
 
 def _verdict(story: RunStory) -> str:
     if story.decision is None:
         return f'<span class="verdict NONE">no decision ({escape(story.run.status.value)})</span>'
     verdict = story.decision.verdict.value
-    return f'<span class="verdict {verdict}">{_SIGNS[verdict]} {verdict}</span>'
+    return f'<span class="verdict {verdict}">{SIGNS[verdict]} {verdict}</span>'
+
+
+def _why(decision: GateDecision) -> str:
+    """Return the first of what blocked, and how much more did: all of it is told in the evaluation's own section."""
+    first, *others = [outcome.reason for outcome in blocking_of(decision.outcomes)] or [decision.reasons]
+    return f"{first}; and {len(others)} more" if others else first
 
 
 def _champion_before(story: RunStory) -> str:
@@ -233,4 +167,4 @@ def _champion_before(story: RunStory) -> str:
 
 
 def _champion_after(story: RunStory) -> str:
-    return f"v{story.moves[-1].to_version}" if story.moves else _champion_before(story)
+    return story.moved_to or _champion_before(story)

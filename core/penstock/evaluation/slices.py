@@ -1,66 +1,115 @@
-"""The same measurements on parts of the rows: one part for each value of a column."""
+"""Which slices the rows of a batch belong to: found as the batches come, numbered, and merged by their names."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from penstock.errors import InvalidValue
-from penstock.evaluation.answers import JudgedRows
-from penstock.evaluation.binary import BinaryRows
+from penstock.evaluation.state.groups import Codes, GroupCodes
+from penstock.model.slices import SlicePart, Slicing
 
 NULL = "(null)"
 MOST_VALUES = 1000
 
 
-class Slices:
-    """One accumulator for each value of each column: `update` with batches, `merge` with others, then `result`.
+class GroupIndex:
+    """Numbers all rows as group 0 and each slice as one more, in the order they are found.
 
-    A row is in one slice of every column, `(null)` if it has no value there; so the state grows with every column by
-    that of all rows.
+    A row is in one slice of every slicing; `(null)` stands for a missing value.
     """
 
-    def __init__(self, columns: Sequence[str]) -> None:
-        self._parts: dict[str, dict[str, BinaryRows]] = {column: {} for column in columns}
+    def __init__(self, slicings: Sequence[Slicing]) -> None:
+        self.slicings = tuple(dict.fromkeys(slicings))
+        self._numbers: dict[tuple[int, tuple[str, ...]], int] = {}
 
-    def update(self, batch: pd.DataFrame, rows: JudgedRows) -> None:
-        """Add a batch and its answers. `InvalidValue` for a column that is missing or has more than 1000 values."""
-        for column, parts in self._parts.items():
-            if column not in batch.columns:
-                present = ", ".join(str(name) for name in batch.columns)
-                raise InvalidValue("slice column", column, "a column of the data", f"Its columns are: {present}")
-            codes, values = pd.factorize(batch[column])
-            names = [*(_text(value) for value in values), NULL]  # code -1, a null, is the last name
-            order = np.argsort(codes, kind="stable")
-            starts = np.flatnonzero(np.diff(codes[order], prepend=-2))
-            ordered = rows.take(order)
-            for start, stop in zip(starts, [*starts[1:], len(codes)], strict=True):
-                part = parts.setdefault(names[codes[order[start]]], BinaryRows())
-                part.update(ordered.take(slice(start, stop)))
-            if len(parts) > MOST_VALUES:
-                raise InvalidValue(
-                    "slice column",
-                    column,
-                    f"at most {MOST_VALUES} values",
-                    "Slice by a category, not by a number or id",
-                )
+    @property
+    def size(self) -> int:
+        """The groups found so far, all rows among them."""
+        return 1 + len(self._numbers)
 
-    def merge(self, other: Slices) -> None:
-        """Add the rows of another accumulator with the same columns."""
-        for column, parts in other._parts.items():
-            for value, part in parts.items():
-                self._parts[column].setdefault(value, BinaryRows()).merge(part)
+    def codes(self, batch: pd.DataFrame) -> GroupCodes:
+        """Return the groups of a batch's rows. `InvalidValue` for a missing column or more than 1000 slices of one."""
+        columns = [self._codes(place, slicing, batch) for place, slicing in enumerate(self.slicings)]
+        return GroupCodes(len(batch), columns, self.size)
 
-    def result(self) -> list[tuple[dict[str, str], JudgedRows]]:
-        """Return each slice as column → value with its rows, columns as they were named, values in order."""
-        return [
-            ({column: value}, part.result())
-            for column, parts in self._parts.items()
-            for value, part in sorted(parts.items())
-        ]
+    def _codes(self, place: int, slicing: Slicing, batch: pd.DataFrame) -> Codes:
+        codes, names = part_codes(slicing.parts[0], batch)
+        found = [(name,) for name in names]
+        for part in slicing.parts[1:]:
+            more, more_names = part_codes(part, batch)
+            both, codes = np.unique(codes * len(more_names) + more, return_inverse=True)
+            if len(both) > MOST_VALUES:
+                raise _too_many(slicing)
+            found = [(*found[pair // len(more_names)], more_names[pair % len(more_names)]) for pair in both.tolist()]
+        used = np.flatnonzero(np.bincount(codes, minlength=len(found)))
+        table = np.zeros(len(found), dtype=np.int32)
+        for code in used.tolist():
+            table[code] = self._number(place, found[code])
+        return table[codes]
+
+    def _number(self, place: int, values: tuple[str, ...]) -> int:
+        number = self._numbers.get((place, values))
+        if number is None:
+            if sum(known == place for known, _ in self._numbers) >= MOST_VALUES:
+                raise _too_many(self.slicings[place])
+            number = self._numbers[place, values] = self.size
+        return number
+
+    def merge(self, other: GroupIndex) -> NDArray[np.intp]:
+        """Add another's slices; return, for each of its groups, the group here."""
+        places = [0] + [self._number(*key) for key in other._numbers]
+        return np.array(places, dtype=np.intp)
+
+    def result(self) -> list[tuple[int, Mapping[str, str]]]:
+        """Return every group with its slice (column → value), all rows first, slicings as given, values in order."""
+        ordered = sorted(self._numbers.items(), key=lambda item: item[0])
+        groups: list[tuple[int, Mapping[str, str]]] = [(0, {})]
+        for (place, values), number in ordered:
+            groups.append((number, dict(zip(self.slicings[place].columns, values, strict=True))))
+        return groups
+
+    def pack(self) -> list[Any]:
+        """Return the slices in the order of their numbers, as plain JSON."""
+        return [[place, list(values)] for place, values in self._numbers]
+
+    def unpack(self, packed: Sequence[Any]) -> None:
+        """Take the state of `pack`."""
+        self._numbers = {(int(place), tuple(values)): number for number, (place, values) in enumerate(packed, start=1)}
+
+
+def part_codes(part: SlicePart, batch: pd.DataFrame) -> tuple[NDArray[np.intp], list[str]]:
+    """Return each row's place in the list of values, and their names."""
+    if part.column not in batch.columns:
+        present = ", ".join(str(name) for name in batch.columns)
+        raise InvalidValue("slice column", part.column, "a column of the data", f"Its columns are: {present}")
+    column = batch[part.column]
+    if part.edges:
+        try:
+            numbers = column.to_numpy(dtype=np.float64, na_value=np.nan)
+        except (TypeError, ValueError) as error:
+            raise InvalidValue(f"slice column {part.column!r}", str(column.dtype), "numbers to cut at edges") from error
+        places = np.searchsorted(np.array(part.edges), numbers, side="right")
+        places[np.isnan(numbers)] = len(part.edges) + 1
+        return places, [*(part.interval(place) for place in range(len(part.edges) + 1)), NULL]
+    if isinstance(column.dtype, pd.CategoricalDtype) and len(column.dtype.categories) <= MOST_VALUES:
+        codes, values = column.cat.codes.to_numpy().astype(np.intp), column.dtype.categories
+    else:
+        codes, values = pd.factorize(column)
+    if len(values) > MOST_VALUES:
+        raise _too_many(Slicing((part,)))
+    if len(codes) and codes.min() < 0:
+        codes[codes < 0] = len(values)
+    return codes, [*(_text(value) for value in values), NULL]
+
+
+def _too_many(slicing: Slicing) -> InvalidValue:
+    hint = "Slice by a category, or cut a number at edges (distance:500,1000), not by a number or id"
+    return InvalidValue("slice column", str(slicing), f"at most {MOST_VALUES} values", hint)
 
 
 def _text(value: Any) -> str:

@@ -7,12 +7,12 @@ import logging
 import platform
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from penstock.errors import InvalidValue, MissingExtra, Untrusted
 from penstock.model.canonical import digest
 from penstock.model.ids import model_id_of
-from penstock.ports import PackagedModel
+from penstock.ports import Limits, PackagedModel
 
 try:
     import sklearn
@@ -23,6 +23,9 @@ try:
     from penstock.models.sklearn_predictor import SklearnPredictor, feature_names
 except ModuleNotFoundError as error:
     raise MissingExtra("saving and loading models", "eval") from error
+
+if TYPE_CHECKING:
+    from penstock.models.sandbox.isolated import IsolatedPredictor
 
 _log = logging.getLogger(__name__)
 
@@ -124,6 +127,14 @@ class MlmodelFormat:
         if not isinstance(estimator, BaseEstimator) or not hasattr(estimator, "predict"):
             raise InvalidValue(f"model {uri!r}", type(estimator).__name__, "a scikit-learn estimator with predict")
         return SklearnPredictor(estimator, uri, description.columns)
+
+    def load_isolated(
+        self, folder: Path, *, uri: str, trusted_types: Sequence[str] | None = None, limits: Limits | None = None
+    ) -> IsolatedPredictor:
+        """Load a folder as `load` does, in a process of its own."""
+        from penstock.models.sandbox.isolated import IsolatedPredictor
+
+        return IsolatedPredictor(folder, uri=uri, trusted_types=trusted_types, limits=limits)
 
 
 def _payload_digest(description: Mapping[str, Any], files: Mapping[str, bytes]) -> str:

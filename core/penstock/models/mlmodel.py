@@ -18,6 +18,10 @@ from penstock.models.signature import columns_of
 
 FILE = "MLmodel"
 MAX_BYTES = 256 * 1024
+MAX_DEPTH = 32  # of mappings and lists in each other; real ones have 5
+
+# libyaml reads ten times faster than Python does, but overflows the stack of the whole process on deep nesting.
+_Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 @dataclass(frozen=True)
@@ -118,12 +122,22 @@ def _parse(path: Path) -> dict[str, Any]:
     if len(text) > MAX_BYTES:
         raise InvalidValue(FILE, f"{path.stat().st_size} bytes", f"at most {MAX_BYTES} bytes")
     try:
-        content = yaml.safe_load(text)
+        _check_depth(text)
+        content = yaml.load(text, Loader=_Loader)  # noqa: S506 - a safe loader: it constructs plain values only
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise InvalidValue(FILE, text[:80], "YAML", type(error).__name__) from error
     if not isinstance(content, dict):
         raise InvalidValue(FILE, text[:80], "a YAML mapping")
     return content
+
+
+def _check_depth(text: bytes) -> None:
+    """`ValueError` for nesting that nobody means; events come one by one, whatever their depth."""
+    depth = 0
+    for event in yaml.parse(text, Loader=_Loader):
+        depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+        if depth > MAX_DEPTH:
+            raise ValueError(f"nested more than {MAX_DEPTH} deep")
 
 
 def _block(parent: Mapping[str, Any], key: str) -> dict[str, Any]:

@@ -9,6 +9,19 @@ import numpy as np
 import pandas as pd
 
 from penstock.errors import InvalidValue, PredictionFailed
+from penstock.model.row_order import in_row_order
+
+# Their `predict` takes the argmax of `predict_proba` (of its logarithm, or of what it is a monotone function of).
+_MOST_PROBABLE = frozenset(
+    {
+        "DecisionTreeClassifier",
+        "ExtraTreesClassifier",
+        "GaussianNB",
+        "HistGradientBoostingClassifier",
+        "LogisticRegression",
+        "RandomForestClassifier",
+    }
+)
 
 
 class SklearnPredictor:
@@ -42,6 +55,17 @@ class SklearnPredictor:
         classes = getattr(self._estimator, "classes_", None)
         return tuple(classes.tolist()) if isinstance(classes, np.ndarray) else None
 
+    @property
+    def predicts_most_probable(self) -> bool:
+        """Whether `predict` is known to answer with the most probable class, ties aside: by the estimator's type.
+
+        Not so for thresholded classifiers, support vector machines and whatever is not listed.
+        """
+        steps = getattr(self._estimator, "steps", None)
+        last = steps[-1][1] if steps else self._estimator
+        own = all(type(part).__module__.startswith("sklearn.") for part in (self._estimator, last))
+        return own and type(last).__name__ in _MOST_PROBABLE
+
     def predict(self, batch: pd.DataFrame) -> np.ndarray[Any, Any]:
         """Return one prediction per row of `batch` (rows, any columns), as an array of shape (rows,).
 
@@ -59,7 +83,7 @@ class SklearnPredictor:
     def _ask(self, method: str, batch: pd.DataFrame) -> np.ndarray[Any, Any]:
         features = self._features(batch)
         try:
-            answer = np.asarray(getattr(self._estimator, method)(features))
+            answer = np.asarray(in_row_order(getattr(self._estimator, method)(features), batch))
         except Exception as error:  # an estimator may raise anything
             raise PredictionFailed(self._uri, _rows(batch), f"{type(error).__name__}: {str(error)[:500]}") from error
         if answer.ndim and len(answer) != len(batch):

@@ -1,0 +1,1 @@
+"""What bounds measured numbers: bootstrap replicates, and evidence made of what was counted."""

@@ -1,0 +1,152 @@
+"""Metrics of all replicates at once, by scikit-learn's names and meanings, and the evidence that follows from them.
+
+Undefined is NaN. Every function takes arrays whose last axis is the replicates.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from penstock.statistics.evidence import PairedEstimates, Replicates
+
+Floats = NDArray[np.float64]
+
+_ENOUGH = 0.95  # of the replicates must be defined: more undefined ones are not chance, and say nothing about spread
+
+
+def evidence(value: float | None, replicates: Floats) -> dict[str, Any]:
+    """Return `Measurement.stats` of an estimate and its replicates: empty where they bound nothing."""
+    usable = np.isfinite(replicates)
+    if value is None or not np.isfinite(value) or usable.mean() < _ENOUGH:
+        return {}
+    error = float(np.std(replicates[usable], ddof=1))
+    return {"evidence": Replicates(float(value), error, int(usable.sum())).to_json()}
+
+
+def paired(candidate: float | None, baseline: float | None, new: Floats, old: Floats) -> dict[str, Any]:
+    """Return `Measurement.stats` of two estimates on the same rows: empty where the replicates compare nothing."""
+    usable = np.isfinite(new) & np.isfinite(old)
+    if candidate is None or baseline is None or not np.isfinite([candidate, baseline]).all():
+        return {}
+    if usable.mean() < _ENOUGH:
+        return {}
+    spread = np.cov(new[usable], old[usable])
+    numbers = float(spread[0, 0]), float(spread[1, 1]), float(spread[0, 1])
+    degrees = int(usable.sum()) - 1
+    return {"paired": PairedEstimates("bootstrap", float(candidate), float(baseline), *numbers, degrees).to_json()}
+
+
+def roc_auc(counts: Floats) -> Floats:
+    """Return the ROC AUC from counts of shape (bins, 2 kinds, replicates), bins ascending; ties count half."""
+    negatives, positives = counts[:, 0], counts[:, 1]
+    wins = (positives * (np.cumsum(negatives, axis=0) - negatives / 2)).sum(axis=0)
+    return _divided(wins, negatives.sum(axis=0) * positives.sum(axis=0))
+
+
+def average_precision(counts: Floats) -> Floats:
+    """Return average precision from counts of shape (bins, 2 kinds, replicates), bins ascending."""
+    positives = counts[::-1, 1]
+    above = np.cumsum(positives, axis=0)
+    rows = np.cumsum(counts[::-1].sum(axis=1), axis=0)
+    return _divided((positives * np.where(rows > 0, above / np.maximum(rows, 1e-300), 0.0)).sum(axis=0), above[-1])
+
+
+def gain(counts: Floats, share: float) -> Floats:
+    """Return the share of positives among the `share` of rows with the highest scores; bins ascending, ties in part."""
+    found, rows = np.cumsum(counts[::-1, 1], axis=0), np.cumsum(counts[::-1].sum(axis=1), axis=0)
+    place, part = _reached(rows, share * rows[-1])
+    upto = np.take_along_axis(found, place, axis=0)
+    here = np.take_along_axis(counts[::-1, 1], place, axis=0)
+    return _divided((upto - (1 - part) * here)[0], found[-1])
+
+
+def quantile(counts: Floats, edges: tuple[Floats, Floats], level: float) -> Floats:
+    """Return a quantile from counts of shape (bins, 1 kind, replicates), bins ascending between their `edges`."""
+    rows = np.cumsum(counts[:, 0], axis=0)
+    place, part = _reached(rows, level * rows[-1])
+    low, high = (ends[place] for ends in edges)
+    found: Floats = np.where(rows[-1] > 0, (low + part * (high - low))[0], np.nan)
+    return found
+
+
+def _reached(rows: Floats, wanted: Floats) -> tuple[NDArray[np.intp], Floats]:
+    """Return the bin in which `rows`, summed up over the bins, reach what is wanted, and after which part of it."""
+    place = np.minimum((rows < wanted).sum(axis=0), len(rows) - 1)[None, :]
+    upto = np.take_along_axis(rows, place, axis=0)
+    before = np.where(place > 0, np.take_along_axis(rows, np.maximum(place - 1, 0), axis=0), 0.0)
+    return place, _divided(wanted - before, upto - before)
+
+
+def of_confusion(counts: Floats, base: str, place: int | None = None, beta: float | None = None) -> Floats | None:
+    """Return a metric of a confusion matrix, of shape (labels, predictions, replicates); None for one it does not give.
+
+    `base` is its name without class and number; `place` the class it is of, for two classes 1 unless said. Averages are
+    over all classes, so they are undefined where one is missing.
+    """
+    labels, predicted, right = counts.sum(axis=1), counts.sum(axis=0), np.einsum("iir->ir", counts)
+    rows = labels.sum(axis=0)
+    whole: Mapping[str, Callable[[], Floats]] = {
+        "accuracy": lambda: _divided(right.sum(axis=0), rows),
+        "balanced_accuracy": lambda: _divided(right, labels).mean(axis=0),
+        "matthews_corrcoef": lambda: _matthews(labels, predicted, right.sum(axis=0), rows),
+        "cohen_kappa": lambda: _kappa(labels, predicted, right.sum(axis=0), rows),
+    }
+    if base in whole:
+        return whole[base]()
+    if base == "positive_rate" and len(counts) == 2:
+        return _divided(predicted[1], rows)
+    square = 1.0 if beta is None else beta**2
+    by_class: Mapping[str, tuple[Floats, Floats]] = {
+        "precision": (right, predicted),
+        "recall": (right, labels),
+        "f1": (2 * right, predicted + labels),
+        "fbeta": ((1 + square) * right, predicted + square * labels),
+        "jaccard": (right, predicted + labels - right),
+    }
+    name, _, average = base.partition("_")
+    if name not in by_class or (name == "fbeta") != (beta is not None):
+        return None
+    each = _divided(*by_class[name])
+    if place is None and not average:
+        place = 1 if len(counts) == 2 else None
+    if place is not None:
+        one: Floats = each[place]
+        return one
+    if average == "macro":
+        mean_of_classes: Floats = each.mean(axis=0)
+        return mean_of_classes
+    if average == "weighted":
+        return _divided((each * labels).sum(axis=0), rows)
+    return None
+
+
+def _matthews(labels: Floats, predicted: Floats, right: Floats, rows: Floats) -> Floats:
+    spread = np.sqrt(rows**2 - (labels**2).sum(axis=0)) * np.sqrt(rows**2 - (predicted**2).sum(axis=0))
+    return _divided(right * rows - (labels * predicted).sum(axis=0), spread)
+
+
+def _kappa(labels: Floats, predicted: Floats, right: Floats, rows: Floats) -> Floats:
+    chance = (labels * predicted).sum(axis=0)
+    return _divided(right * rows - chance, rows**2 - chance)
+
+
+def r2(rows: Floats, y: Floats, y_squared: Floats, squared_error: Floats) -> Floats:
+    """Return R² from weighted sums: of weights, labels, squared labels and squared errors.
+
+    Undefined where the labels are so far from 0 that their spread is lost in rounding.
+    """
+    spread = y_squared - _divided(y**2, rows)
+    return 1 - _divided(squared_error, np.where(spread > 1e-9 * y_squared, spread, 0.0))
+
+
+def mean(total: Floats, rows: Floats) -> Floats:
+    """Return a weighted mean from sums."""
+    return _divided(total, rows)
+
+
+def _divided(one: Floats, other: Floats) -> Floats:
+    return np.divide(one, other, out=np.full_like(one, np.nan), where=other > 0)

@@ -1,0 +1,1 @@
+"""Mergeable state: what is kept of rows while they pass."""

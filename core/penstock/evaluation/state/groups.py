@@ -1,0 +1,143 @@
+"""Groups of rows: group 0 is all rows, every slice of every slicing column is one more."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from functools import cached_property
+from itertools import pairwise
+from typing import Any, NamedTuple, TypeVar
+
+import numpy as np
+import scipy.sparse
+from numpy.typing import NDArray
+
+Codes = NDArray[np.int32]
+_MANY_ROWS = 4096
+_MOST_CROSSED = 1024  # combinations whose sums stay in the processor's cache
+_Array = TypeVar("_Array", bound=NDArray[Any])
+
+
+class _Cross(NamedTuple):
+    """The combination of groups each row is in, 0 … size − 1, and of each column crossed its groups, in that order."""
+
+    codes: Codes
+    size: int
+    groups: list[NDArray[np.intp]]
+
+    def add(self, found: NDArray[Any], crossed: NDArray[Any]) -> None:
+        """Add what was counted by combination to the groups in `found`."""
+        table = crossed.reshape(*(len(groups) for groups in self.groups), *crossed.shape[1:])
+        for axis, groups in enumerate(self.groups):
+            others = tuple(other for other in range(len(self.groups)) if other != axis)
+            found[groups] += table.sum(axis=others)
+
+
+class GroupCodes:
+    """To which groups the rows of a batch belong: to group 0, and to one group of each slicing column.
+
+    `columns` are the group of each row by slicing column, each of shape (rows,) with values in 1 … size − 1. Of many
+    rows, columns are counted several at a time: by every combination of their groups, which is then added up.
+    """
+
+    def __init__(self, rows: int, columns: Sequence[Codes] = (), size: int = 1) -> None:
+        self.rows = rows
+        self.columns = tuple(columns)
+        self.size = size
+
+    @cached_property
+    def _crosses(self) -> list[_Cross]:
+        if self.rows < _MANY_ROWS:
+            return [_Cross(codes, self.size, [np.arange(self.size)]) for codes in self.columns]
+        found: list[_Cross] = []
+        for codes in self.columns:
+            used = np.flatnonzero(np.bincount(codes, minlength=self.size))
+            table = np.zeros(self.size, dtype=np.int32)
+            table[used] = np.arange(len(used))
+            if found and found[-1].size * len(used) <= _MOST_CROSSED:
+                last = found[-1]
+                found[-1] = _Cross(last.codes * len(used) + table[codes], last.size * len(used), [*last.groups, used])
+            else:
+                found.append(_Cross(table[codes], len(used), [used]))
+        return found
+
+    @cached_property
+    def _matrix(self) -> Codes:
+        """The combination of each row, numbered through, of shape (rows, crosses)."""
+        starts = np.cumsum([0] + [cross.size for cross in self._crosses[:-1]])
+        columns = [cross.codes + start for cross, start in zip(self._crosses, starts.tolist(), strict=True)]
+        return np.stack(columns, axis=1).astype(np.int32, copy=False)
+
+    @cached_property
+    def _whole(self) -> NDArray[np.int64]:
+        found = np.zeros(self.size, dtype=np.int64)
+        for cross in self._crosses:
+            cross.add(found, np.bincount(cross.codes, minlength=cross.size))
+        found[0] = self.rows
+        return found
+
+    def counts(self, chosen: NDArray[np.bool_] | None = None) -> NDArray[np.int64]:
+        """Return how many rows (of the chosen) each group has."""
+        if chosen is None:
+            return self._whole.copy()
+        found = np.zeros(self.size, dtype=np.int64)
+        for codes in self.columns:
+            found += np.bincount(codes[chosen], minlength=self.size)
+        found[0] = np.count_nonzero(chosen)
+        return found
+
+    def cells(self, cells: NDArray[np.intp], size: int, weights: NDArray[np.float64] | None = None) -> NDArray[Any]:
+        """Return the rows, or their weight, in each of `size` cells of each group, of shape (groups, size)."""
+        found = np.zeros((self.size, size), dtype=np.int64 if weights is None else np.float64)
+        for cross in self._crosses:
+            places = cross.codes.astype(np.intp) * size + cells
+            cross.add(found, np.bincount(places, weights, minlength=cross.size * size).reshape(cross.size, size))
+        found[0] = np.bincount(cells, weights, minlength=size)
+        return found
+
+    def sums(self, values: NDArray[np.float64], part: slice) -> NDArray[np.float64]:
+        """Return the sums of `values` (quantities, rows of `part`) by group, of shape (groups, quantities)."""
+        found = np.zeros((self.size, len(values)))
+        if self.columns:
+            codes = self._matrix[part]
+            starts = np.arange(0, codes.size + 1, codes.shape[1], dtype=np.int32)
+            sizes = [cross.size for cross in self._crosses]
+            matrix = scipy.sparse.csr_matrix(
+                (np.ones(codes.size), codes.ravel(), starts), shape=(len(codes), sum(sizes)), copy=False
+            )
+            crossed = np.split(np.asarray(matrix.T @ np.ascontiguousarray(values.T)), np.cumsum(sizes)[:-1])
+            for cross, sums in zip(self._crosses, crossed, strict=True):
+                cross.add(found, sums)
+        found[0] = values.sum(axis=1)
+        return found
+
+    def take(self, rows: slice) -> GroupCodes:
+        """Return the groups of the chosen rows."""
+        start, stop, _ = rows.indices(self.rows)
+        return GroupCodes(stop - start, [codes[rows] for codes in self.columns], self.size)
+
+
+def grown(array: _Array, size: int) -> _Array:
+    """Return `array` with zeros added along its first axis until it has `size` entries."""
+    missing = size - len(array)
+    if missing <= 0:
+        return array
+    return np.concatenate([array, np.zeros((missing, *array.shape[1:]), dtype=array.dtype)])  # type: ignore[return-value]
+
+
+def by_group(codes: NDArray[np.int32], size: int) -> Iterator[tuple[int, NDArray[np.intp]]]:
+    """Yield each group with its rows, in their order."""
+    order, groups = grouped(codes, size)
+    for group, part in groups:
+        yield group, order[part]
+
+
+def grouped(codes: NDArray[np.int32], size: int) -> tuple[NDArray[np.intp], list[tuple[int, slice]]]:
+    """Return the rows group by group, in their order, and which part of that each group is.
+
+    Codes of few bits are sorted by radix: in linear time.
+    """
+    few: Any = np.int16 if size < 2**15 else np.int32
+    order = np.argsort(codes.astype(np.uint8 if size <= 2**8 else few, copy=False), kind="stable")
+    ordered = codes[order]
+    edges = np.append(np.flatnonzero(np.diff(ordered, prepend=-1)), len(ordered)).tolist()
+    return order, [(int(ordered[start]), slice(start, stop)) for start, stop in pairwise(edges)]

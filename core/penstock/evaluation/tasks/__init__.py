@@ -1,0 +1,1 @@
+"""What is asked, counted and measured for each type of task."""

@@ -1,0 +1,238 @@
+"""What bounds a measured number: the sufficient statistics that an evaluation stores and a gate decides from.
+
+`Evidence` bounds one model's own value, `Paired` compares a candidate with a baseline on the same rows, for any margin.
+All are plain frozen values; `to_json` writes them with their `kind`, `evidence_from_json` and `paired_from_json` read
+them back. Rows are assumed to be drawn independently from the population one wants to speak about.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import MISSING, dataclass, fields
+from typing import Any, ClassVar, Literal, NamedTuple, TypeVar
+
+from penstock.errors import InvalidValue
+
+_T = TypeVar("_T")
+
+
+class _Statistics:
+    """A dataclass that is written as JSON with its kind."""
+
+    kind: ClassVar[str]
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain JSON."""
+        return {"kind": self.kind, **self.__dict__}
+
+
+@dataclass(frozen=True)
+class Proportion(_Statistics):
+    """`successes` among `rows`, every row counting once: accuracy, recall among its positives, precision."""
+
+    kind: ClassVar[str] = "proportion"
+    successes: int
+    rows: int
+
+    def __post_init__(self) -> None:
+        _check_counts(self)
+        if self.successes > self.rows:
+            raise InvalidValue("successes", self.successes, f"at most the {self.rows} rows")
+
+    @property
+    def value(self) -> float | None:
+        """The share; None of no rows."""
+        return self.successes / self.rows if self.rows else None
+
+
+@dataclass(frozen=True)
+class Auc(_Statistics):
+    """An area under the ROC curve with DeLong's standard error; `positives` and `negatives` count rows."""
+
+    kind: ClassVar[str] = "auc"
+    value: float
+    standard_error: float
+    positives: int
+    negatives: int
+
+    def __post_init__(self) -> None:
+        _check_counts(self)
+        _check_finite(self)
+
+
+@dataclass(frozen=True)
+class Mean(_Statistics):
+    """The mean of a per-row quantity (log loss, squared error) with its standard error; rows − 1 degrees of freedom.
+
+    `skewness` is that of the rows, None where it is not known: a bound on the side of a long tail depends on it.
+    """
+
+    kind: ClassVar[str] = "mean"
+    value: float
+    standard_error: float
+    rows: int
+    skewness: float | None = None
+
+    def __post_init__(self) -> None:
+        _check_counts(self)
+        _check_finite(self)
+        if self.skewness is not None and not math.isfinite(self.skewness):
+            raise InvalidValue("skewness", self.skewness, "a finite number, or none")
+
+
+@dataclass(frozen=True)
+class RootMean(Mean):
+    """The root of a mean of squares, with its standard error by linearisation; `skewness` is that of the squares.
+
+    It is bounded by the root of the mean's bounds: errors with a long tail make the bootstrap's far too narrow.
+    """
+
+    kind: ClassVar[str] = "root_mean"
+
+
+@dataclass(frozen=True)
+class Replicates(_Statistics):
+    """Any estimate with the standard deviation of `count` bootstrap replicates as its standard error."""
+
+    kind: ClassVar[str] = "replicates"
+    value: float
+    standard_error: float
+    count: int
+
+    def __post_init__(self) -> None:
+        _check_counts(self)
+        _check_finite(self)
+
+
+@dataclass(frozen=True)
+class PairedProportions(_Statistics):
+    """Rows on which both models succeeded, only the candidate, only the baseline, neither. Every row counts once."""
+
+    kind: ClassVar[str] = "paired_proportions"
+    both: int
+    only_candidate: int
+    only_baseline: int
+    neither: int
+
+    def __post_init__(self) -> None:
+        _check_counts(self)
+
+    @property
+    def rows(self) -> int:
+        """All rows."""
+        return self.both + self.only_candidate + self.only_baseline + self.neither
+
+
+@dataclass(frozen=True)
+class PairedEstimates(_Statistics):
+    """Two estimates on the same rows with the variances and the covariance *of the estimates* (not of single rows).
+
+    So the variance of candidate − k·baseline is known for every k. `degrees_of_freedom` None: normal (DeLong).
+    """
+
+    kind: ClassVar[str] = "paired_estimates"
+    method: Literal["mean", "auc", "bootstrap"]
+    candidate: float
+    baseline: float
+    variance_candidate: float
+    variance_baseline: float
+    covariance: float
+    degrees_of_freedom: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.method not in ("mean", "auc", "bootstrap"):
+            raise InvalidValue("method", self.method, "mean, auc or bootstrap")
+        if self.degrees_of_freedom is not None and self.degrees_of_freedom < 1:
+            raise InvalidValue("degrees_of_freedom", self.degrees_of_freedom, "at least 1, or none")
+        _check_finite(self)
+
+    def variance_of_contrast(self, factor: float) -> float:
+        """Return the variance of candidate − factor·baseline; 0 where the terms cancel but for their rounding."""
+        terms = self.variance_candidate + factor**2 * self.variance_baseline
+        variance = terms - 2 * factor * self.covariance
+        return variance if variance > 1e-13 * terms else 0.0
+
+
+Evidence = Proportion | Auc | Mean | Replicates
+Paired = PairedProportions | PairedEstimates
+
+
+class Bounds(NamedTuple):
+    """A lower and an upper bound and the method that found them."""
+
+    lower: float
+    upper: float
+    method: str
+
+
+@dataclass(frozen=True)
+class Undecidable:
+    """No bound can be stated, and why: an answer, not an error."""
+
+    cause: str
+
+
+_EVIDENCE: dict[str, type[Evidence]] = {kind.kind: kind for kind in (Proportion, Auc, Mean, RootMean, Replicates)}
+_PAIRED: dict[str, type[Paired]] = {kind.kind: kind for kind in (PairedProportions, PairedEstimates)}
+
+
+def evidence_from_json(data: Mapping[str, Any]) -> Evidence:
+    """Inverse of `to_json`; `InvalidValue` for another kind, other fields, or values that cannot be."""
+    return _read(data, _EVIDENCE)
+
+
+def paired_from_json(data: Mapping[str, Any]) -> Paired:
+    """Inverse of `to_json`; `InvalidValue` as `evidence_from_json`."""
+    return _read(data, _PAIRED)
+
+
+def _read(data: Mapping[str, Any], kinds: Mapping[str, type[_T]]) -> _T:
+    kind = kinds.get(data.get("kind", ""))
+    if kind is None:
+        raise InvalidValue("kind of statistics", data.get("kind"), f"one of {', '.join(kinds)}")
+    values = dict(data)
+    del values["kind"]
+    of = _FIELDS[data["kind"]]
+    if not of.needed <= values.keys() <= of.known:
+        raise InvalidValue(f"statistics of kind {data['kind']!r}", sorted(values), f"the fields {sorted(of.known)}")
+    return kind(**values)
+
+
+class _Fields(NamedTuple):
+    """The names of a kind's fields: of all, of those that must be given, of counts, of plain numbers."""
+
+    known: frozenset[str]
+    needed: frozenset[str]
+    counts: tuple[str, ...]
+    numbers: tuple[str, ...]
+
+
+def _fields_of(kind: type[Evidence | Paired]) -> _Fields:
+    all_of_them = fields(kind)
+    return _Fields(
+        frozenset(field.name for field in all_of_them),
+        frozenset(field.name for field in all_of_them if field.default is MISSING),
+        tuple(field.name for field in all_of_them if field.type == "int"),
+        tuple(field.name for field in all_of_them if field.type == "float"),
+    )
+
+
+# Once per kind: replaying reads statistics by the hundred thousand.
+_FIELDS = {name: _fields_of(kind) for name, kind in (_EVIDENCE | _PAIRED).items()}
+
+
+def _check_counts(statistics: Any) -> None:
+    for name in _FIELDS[statistics.kind].counts:
+        count = getattr(statistics, name)
+        if not isinstance(count, int) or isinstance(count, bool) or count < 0:
+            raise InvalidValue(name, count, "a count of rows")
+
+
+def _check_finite(statistics: Any) -> None:
+    for name in _FIELDS[statistics.kind].numbers:
+        number = getattr(statistics, name)
+        if not isinstance(number, int | float) or not math.isfinite(number):
+            raise InvalidValue(name, number, "a finite number")
+        if number < 0 and name.startswith(("variance", "standard_error")):
+            raise InvalidValue(name, number, "at least 0")
