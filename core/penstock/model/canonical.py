@@ -15,11 +15,13 @@ from penstock.errors import InvalidValue
 
 JsonObject = Mapping[str, Any]
 
+_ENCODED = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode
+
 
 def canonical_json(value: Any) -> str:
     """Return `value` as canonical JSON; `InvalidValue` when it is not plain, finite JSON."""
     try:
-        return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+        return _ENCODED(value)
     except (TypeError, ValueError) as error:
         raise InvalidValue(
             "value", value, "plain JSON (finite numbers, strings, booleans, lists, objects)", str(error)

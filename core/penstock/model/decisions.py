@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -65,13 +65,30 @@ class RuleOutcome:
         )
 
 
+def blocking_of(outcomes: Sequence[RuleOutcome]) -> list[RuleOutcome]:
+    """Return what kept a gate shut: what failed before what could not be decided, each in the policy's order."""
+    return sorted(
+        (o for o in outcomes if o.outcome is not Outcome.PASSED), key=lambda o: o.outcome is not Outcome.FAILED
+    )
+
+
+def reasons_of(outcomes: Sequence[RuleOutcome]) -> str:
+    """Say in one line why outcomes lead to their verdict: what blocked, or else the rule that held most narrowly."""
+    if blocking := blocking_of(outcomes):
+        return "; ".join(o.reason for o in blocking)
+    measured = [o for o in outcomes if isinstance(o.compared.get("distance"), int | float)]
+    telling = min(measured, key=lambda o: float(o.compared["distance"]), default=outcomes[0])
+    return telling.reason if len(outcomes) == 1 else f"all {len(outcomes)} rules hold, most narrowly: {telling.reason}"
+
+
 @dataclass(frozen=True)
 class GateDecision:
     """A policy applied to an evaluation, bound to exactly what it judged.
 
     It binds model name and alias, the candidate's payload digest, the policy's digest, the data's digest, the
     baseline's version and the alias's generation at that moment. `inputs` is everything the verdict was computed
-    from, so that it can be recomputed from this record alone (law L6).
+    from, so that it can be recomputed from this record alone (law L6). `sequence` is its place among the model's looks
+    (0: from before looks were counted), which orders decisions whatever clocks said.
     """
 
     decision_id: str
@@ -92,6 +109,7 @@ class GateDecision:
     code_version: str
     inputs: Mapping[str, Any] = field(default_factory=dict)
     actor: Mapping[str, Any] = field(default_factory=dict)
+    sequence: int = 0
     created_at: datetime | None = None
 
     @property
@@ -102,13 +120,7 @@ class GateDecision:
     @property
     def reasons(self) -> str:
         """Why, in one line: everything that blocked, or, when nothing did, the rule that held most narrowly."""
-        blocking = [o for o in self.outcomes if o.outcome is not Outcome.PASSED]
-        if blocking:
-            return "; ".join(o.reason for o in blocking)
-        measured = [o for o in self.outcomes if isinstance(o.compared.get("distance"), int | float)]
-        telling = min(measured, key=lambda o: float(o.compared["distance"]), default=self.outcomes[0])
-        count = len(self.outcomes)
-        return telling.reason if count == 1 else f"all {count} rules hold, most narrowly: {telling.reason}"
+        return reasons_of(self.outcomes)
 
     @property
     def ref(self) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from datetime import datetime
 from typing import Any
 
@@ -12,11 +12,12 @@ from penstock.model.runs import join_value, split_value
 
 CANDIDATE = "candidate"
 BASELINE = "baseline"
+ANCHOR = "anchor"
 
 
 @dataclass(frozen=True)
 class Measurement:
-    """One number: a metric of the candidate or the baseline, over all rows or over one slice.
+    """One number: a metric of the candidate, the baseline or the anchor, over all rows or over one slice.
 
     `value` is None where the metric is undefined, and `cause` then says why (one class only, no probabilities).
     A value may also be NaN or infinite when a model's output made it so; no gate passes on it. `n` counts the rows,
@@ -51,9 +52,18 @@ class Measurement:
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Measurement:
         """Inverse of `to_json`."""
-        value = None if data["kind"] == "undefined" else join_value(data["kind"], data["value"])
-        rest = {k: v for k, v in data.items() if k not in {"kind", "value"}}
-        return cls(value=value, **rest)
+        given = dict(data)
+        kind, value = given.pop("kind"), given["value"]
+        given["value"] = None if kind == "undefined" else join_value(kind, value)
+        if given.keys() != _MEASURED:
+            return cls(**given)  # which says what is missing or unknown
+        # An evaluation has thousands: at one go, where a frozen dataclass would set field after field.
+        measurement = object.__new__(cls)
+        measurement.__dict__.update(given)
+        return measurement
+
+
+_MEASURED = {field.name for field in fields(Measurement)}
 
 
 @dataclass(frozen=True)
@@ -78,7 +88,7 @@ class BaselineRef:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """A model measured on a dataset, with its baseline on the same rows where one was asked for.
+    """A model measured on a dataset, with its baseline (and an anchor) on the same rows where one was asked for.
 
     `curves` holds compact points for plots (never rows): ROC, calibration bins, confusion counts.
     """
@@ -94,6 +104,7 @@ class Evaluation:
     curves: Mapping[str, Any] = field(default_factory=dict)
     model_facts: Mapping[str, Any] = field(default_factory=dict)
     created_at: datetime | None = None
+    anchor: BaselineRef | None = None
 
     def find(self, metric: str, of: str = CANDIDATE, slice: Mapping[str, str] | None = None) -> Measurement | None:
         """Return the measurement of `metric`, or None if it was not taken."""
@@ -121,23 +132,25 @@ class Evaluation:
             "model_id": self.model_id,
             "payload_digest": self.payload_digest,
             "task": self.task,
-            "dataset": {**self.dataset.__dict__, "schema": dict(self.dataset.schema)},
+            "dataset": self.dataset.to_json(),
             "measurements": [m.to_json() for m in self.measurements],
             "baseline": None if self.baseline is None else self.baseline.to_json(),
             "curves": dict(self.curves),
             "model_facts": dict(self.model_facts),
+            **({} if self.anchor is None else {"anchor": self.anchor.to_json()}),
         }
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any], created_at: datetime | None = None) -> Evaluation:
         """Inverse of `to_json`."""
-        baseline = data["baseline"]
+        baseline, anchor = data["baseline"], data.get("anchor")
         return cls(
             **{
                 **data,
-                "dataset": Dataset(**data["dataset"]),
+                "dataset": Dataset.from_json(data["dataset"]),
                 "measurements": tuple(Measurement.from_json(m) for m in data["measurements"]),
                 "baseline": None if baseline is None else BaselineRef(**baseline),
+                "anchor": None if anchor is None else BaselineRef(**anchor),
                 "created_at": created_at,
             }
         )

@@ -9,8 +9,10 @@ from dataclasses import dataclass
 
 from penstock.errors import InvalidValue
 from penstock.model.canonical import digest
+from penstock.model.names import is_disguised
 
 _NAME = re.compile(r"[^\W_][\w.\- ]*(?:/[^\W_][\w.\- ]*)*", re.UNICODE)
+_MODEL = re.compile(r"[^\W_][\w.\-]*", re.UNICODE)
 _SIMPLE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.\-]*")
 _RUN_ID = re.compile(r"[0-9a-f]{32}")
 _MODEL_ID = re.compile(r"m-[0-9a-f]{32}")
@@ -40,8 +42,18 @@ def check_experiment_name(value: object) -> str:
 
 
 def check_model_name(value: object) -> str:
-    """Return `value` if it names a registered model: ASCII letters, digits and `_ . -`."""
-    return _check("model name", value, _SIMPLE, "letters, digits, '_', '.', '-'")
+    """Return `value` if it names a registered model: letters of one script, ASCII digits and `_ . -`.
+
+    What looks like another name is refused: compatibility forms (full-width letters), mixed scripts, foreign letters
+    that print like Latin ones, and the form of a logged model's id.
+    """
+    name = _check("model name", value, _MODEL, "letters, digits, '_', '.', '-'")
+    plain = unicodedata.normalize("NFKC", name) == name and all(c.isascii() or c.isalpha() for c in name)
+    if not plain or is_disguised(name):
+        raise InvalidValue("model name", ascii(name), "letters of one script that cannot be taken for others")
+    if _MODEL_ID.fullmatch(name):
+        raise InvalidValue("model name", name, "a name that does not look like the id of a logged model")
+    return name
 
 
 def check_alias_name(value: object) -> str:

@@ -7,7 +7,10 @@ mean something safe, so a rule inside a policy is sound.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass, fields
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from enum import StrEnum
+from functools import cached_property
 from typing import Any, ClassVar
 
 
@@ -19,46 +22,75 @@ class Rule:
 
     def to_json(self) -> dict[str, Any]:
         """Return the rule as a policy writes it; what was left out stays out."""
-        values = {f.name: getattr(self, f.name) for f in fields(self)}
-        # By identity: 0.0 equals False, and a margin of 0.0 was written.
-        given = {k: v for k, v in values.items() if v is not None and v is not False and v != ()}
-        return {self.keyword: {k: list(v) if isinstance(v, tuple) else v for k, v in given.items()}}
+        return {self.keyword: {f.name: _plain(v) for f in fields(self) if _given(v := getattr(self, f.name))}}
+
+    @cached_property
+    def plain(self) -> Mapping[str, Any]:
+        """What `to_json` returns, made once, to be looked at only: every outcome of the rule shows it."""
+        return self.to_json()
 
 
 @dataclass(frozen=True)
-class AtLeast(Rule):
+class MetricRule(Rule, ABC):
+    """A rule about a metric.
+
+    With `confidence` the interval decides: its bounds, each one-sided at that confidence, must lie wholly inside.
+    `tolerance` is how far from the bound still counts as a tie; without it only equal doubles tie.
+    """
+
+    metric: str
+    confidence: float | None = field(default=None, kw_only=True)
+    tolerance: float | None = field(default=None, kw_only=True)
+
+
+@dataclass(frozen=True)
+class AtLeast(MetricRule):
     """The metric is `value` or more."""
 
     keyword = "at_least"
-    metric: str
     value: float
 
 
 @dataclass(frozen=True)
-class AtMost(Rule):
+class AtMost(MetricRule):
     """The metric is `value` or less."""
 
     keyword = "at_most"
-    metric: str
     value: float
 
 
 @dataclass(frozen=True)
-class Between(Rule):
+class Between(MetricRule):
     """The metric is in [min, max]."""
 
     keyword = "between"
-    metric: str
     min: float
     max: float
 
 
 @dataclass(frozen=True)
-class Comparison(Rule, ABC):
-    """A rule against a baseline: the alias whose version was measured on the same rows."""
+class FixedVersion:
+    """A version of the model decided about, by its number; policies write `{version: 3}`."""
 
-    baseline: str
-    metric: str
+    version: int
+
+    def to_json(self) -> dict[str, int]:
+        """Return plain JSON."""
+        return {"version": self.version}
+
+    def __str__(self) -> str:
+        return f"version {self.version}"
+
+
+@dataclass(frozen=True)
+class _Against:
+    # Before `metric` in every comparison: NoWorseThan("champion", "roc_auc", 0.01) reads as it is said.
+    baseline: str | FixedVersion
+
+
+@dataclass(frozen=True)
+class Comparison(MetricRule, _Against, ABC):
+    """A rule against a baseline measured on the same rows: the version of an alias, or a fixed version."""
 
     @property
     @abstractmethod
@@ -73,11 +105,16 @@ class Comparison(Rule, ABC):
 
 @dataclass(frozen=True)
 class NoWorseThan(Comparison):
-    """Non-inferiority: worse than the baseline by no more than the margin; exactly one form of margin is given."""
+    """Non-inferiority: worse than the baseline by no more than the margin; exactly one form of margin is given.
+
+    With `anchor` it must also hold against the model's anchor (True) or against a fixed version, so that small allowed
+    losses cannot add up.
+    """
 
     keyword = "no_worse_than"
     margin: float | None = None
     margin_percent: float | None = None
+    anchor: bool | FixedVersion = field(default=False, kw_only=True)
 
     @property
     def amount(self) -> float:
@@ -122,36 +159,67 @@ class NotSuspiciouslyBetterThan(_ByComparison):
 
 @dataclass(frozen=True)
 class EverySlice(Rule):
-    """`rule` holds on each slice of the column `by`; a slice of fewer than `min_rows` rows cannot be decided."""
+    """`rule` holds on each slice of the column `by`, or of a cross of columns.
+
+    A slice of fewer than `min_rows` rows cannot be decided.
+    """
 
     keyword = "every_slice"
-    by: str
+    by: str | tuple[str, ...]
     min_rows: int
     rule: Rule
 
-    def to_json(self) -> dict[str, Any]:
-        """Return the rule as a policy writes it."""
-        return {self.keyword: {"by": self.by, "min_rows": self.min_rows, "rule": self.rule.to_json()}}
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The columns that are crossed: one or more."""
+        return (self.by,) if isinstance(self.by, str) else self.by
+
+    @property
+    def cross(self) -> str:
+        """The columns as people write a cross."""
+        return " x ".join(self.columns)
 
 
 @dataclass(frozen=True)
 class HeldOut(Rule):
-    """The data measured on is held-out data: enough rows, and not what the model was trained on."""
+    """The data measured on is held-out data: enough rows, fresh, later than and apart from what was trained on.
+
+    `max_age_days` is the age of its newest row, `overlap_at_most` the share of its rows that were trained on.
+    """
 
     keyword = "held_out"
     min_rows: int | None = None
     not_training_data: bool = False
+    max_age_days: float | None = None
+    overlap_at_most: float | None = None
+    not_older_than_training: bool = False
 
 
 @dataclass(frozen=True)
 class Requires(Rule):
-    """What the model must bring: a signature, an input example, tags, a size of at most so many MB (10^6 bytes)."""
+    """What the model must bring or be; MB are 10^6 bytes, `name` is a pattern with * and ?."""
 
     keyword = "requires"
     signature: bool = False
     input_example: bool = False
     tags: tuple[str, ...] = ()
     max_size_mb: float | None = None
+    name: str | None = None
+    licence: bool = False
+    card: bool = False
+    load_test: bool = False
+    max_latency_p95_ms: float | None = None
+    max_peak_memory_mb: float | None = None
+
+
+@dataclass(frozen=True)
+class Approval(Rule):
+    """A person in that role approves what was shown, within so many hours; under four eyes, not one of its authors."""
+
+    keyword = "approval"
+    role: str
+    expires_hours: float
+    four_eyes: bool = False
 
 
 @dataclass(frozen=True)
@@ -176,6 +244,42 @@ class AllOf(Rule):
     def to_json(self) -> dict[str, Any]:
         """Return the rule as a policy writes it."""
         return {self.keyword: [rule.to_json() for rule in self.rules]}
+
+
+class Spending(StrEnum):
+    """How a budget's alpha is spread over looks."""
+
+    FIXED = "fixed"
+    LORD = "lord"
+
+
+@dataclass(frozen=True)
+class Budget:
+    """The chance of any false promotion over all looks.
+
+    `fixed` gives every look alpha / looks: P(any false promotion) ≤ alpha on fresh rows. `lord` has no last look and
+    bounds the expected share of false ones among the promotions (the false discovery rate) instead.
+    """
+
+    alpha: float
+    looks: int | None = None
+    spending: Spending = Spending.FIXED
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the budget as a policy writes it."""
+        looks = {} if self.looks is None else {"looks": self.looks}
+        return {"alpha": self.alpha, **looks, "spending": getattr(self.spending, "value", self.spending)}
+
+
+def _given(value: object) -> bool:
+    # By identity: 0.0 equals False, and a margin of 0.0 was written.
+    return value is not None and value is not False and value != ()
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Rule | FixedVersion):
+        return value.to_json()
+    return list(value) if isinstance(value, tuple) else value
 
 
 def _the_one_given(absolute: float | None, percent: float | None) -> float:

@@ -70,6 +70,16 @@ class Run:
     lifecycle_stage: str = "active"
     source: Mapping[str, Any] = field(default_factory=dict)
 
+    @property
+    def deleted(self) -> bool:
+        """Whether it was deleted; what is deleted is hidden, and may be restored unless it is purged."""
+        return self.lifecycle_stage in {"deleted", "purged"}
+
+    @property
+    def purged(self) -> bool:
+        """Whether what it held was collected: its row, its steps and its ledger stay."""
+        return self.lifecycle_stage == "purged"
+
 
 @dataclass(frozen=True)
 class StepId:
@@ -113,6 +123,7 @@ class ValueKind(StrEnum):
     NEGATIVE_INFINITY = "-inf"
 
 
+_FINITE = ValueKind.FINITE.value
 _FROM_KIND = {
     ValueKind.NAN: math.nan,
     ValueKind.POSITIVE_INFINITY: math.inf,
@@ -131,7 +142,7 @@ def split_value(value: float) -> tuple[ValueKind, float | None]:
 
 def join_value(kind: str, value: float | None) -> float:
     """Inverse of `split_value`."""
-    if kind == ValueKind.FINITE.value:
+    if kind == _FINITE:
         if value is None:
             raise InvalidValue("metric value", value, "a number for a value of kind 'finite'")
         return float(value)

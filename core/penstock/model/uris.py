@@ -4,6 +4,7 @@ runs:/<run id>/<model name>      a model logged in a run
 models:/<name>/<version>         a registered version
 models:/<name>/latest            the version with the highest number
 models:/<name>@<alias>           the version an alias points to
+models:/<name>/<stage>           the version in a stage (Production, Staging): as its alias
 models:/m-<32 hex>               a logged model by its id
 /a/folder, ./a/folder            a folder in the MLmodel layout
 """
@@ -22,6 +23,8 @@ from penstock.model.ids import (
 )
 
 _EXPECTED = "runs:/<run id>/<model>, models:/<name>/<version>, models:/<name>@<alias> or a folder"
+# Of the stages people know, two point to a version, as aliases do (`model.stages`).
+_STAGES = {"production": "Production", "staging": "Staging"}
 
 
 @dataclass(frozen=True)
@@ -101,6 +104,8 @@ def parse_model_uri(text: object) -> ModelUri:
             return LoggedModelUri(check_model_id(name))
         if version == "latest":
             return VersionUri(check_model_name(name), None)
+        if version.lower() in _STAGES:
+            return AliasUri(check_model_name(name), _STAGES[version.lower()])
         if version.isascii() and version.isdigit() and 0 < len(version) < 10 and int(version) > 0:
             return VersionUri(check_model_name(name), int(version))
     raise InvalidValue("model URI", text, _EXPECTED)

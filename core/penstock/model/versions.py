@@ -45,6 +45,7 @@ class LoggedModel:
     files: tuple[FileEntry, ...] = field(repr=False, default=())
     facts: Mapping[str, Any] = field(default_factory=dict)
     created_at: datetime | None = None
+    deleted: bool = False
 
     @property
     def uri(self) -> str:
@@ -79,9 +80,17 @@ class Authorization:
     actor: Mapping[str, Any] = field(default_factory=dict)
 
 
+class VersionState(StrEnum):
+    """Whether a version may be used: archived ones are out of use, deleted ones are not found by anybody."""
+
+    ACTIVE = "active"
+    ARCHIVED = "archived"
+    DELETED = "deleted"
+
+
 @dataclass(frozen=True)
 class ModelVersion:
-    """A registered version: numbered, never reused, immutable."""
+    """A registered version: numbered, never reused, immutable but for its `state`."""
 
     model: str
     version: int
@@ -90,6 +99,7 @@ class ModelVersion:
     payload_digest: str
     authorization: Authorization
     created_at: datetime | None = None
+    state: VersionState = VersionState.ACTIVE
 
     @property
     def uri(self) -> str:
@@ -120,7 +130,7 @@ class Alias:
 
 @dataclass(frozen=True)
 class AliasMove:
-    """One move of an alias, as it happened."""
+    """One move of an alias, as it happened. `actor` made the move; who allowed it is in `authorization`."""
 
     model: str
     alias: str
@@ -129,6 +139,12 @@ class AliasMove:
     generation: int
     authorization: Authorization
     moved_at: datetime | None = None
+    actor: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def moved_by(self) -> Mapping[str, Any]:
+        """Who made the move; of moves older than that record, who made the decision."""
+        return self.actor or self.authorization.actor
 
     @property
     def ref(self) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from typing import Any
 
 from penstock.errors import InvalidPolicy, InvalidValue, NotFound
 from penstock.model.policies import GatePolicy
-from penstock.policies.strict_yaml import MAX_DEPTH, read_yaml
+from penstock.policies.strict_yaml import MAX_DEPTH, line_of, read_yaml
 
 MAX_BYTES = 256 * 1024
 
@@ -45,7 +45,9 @@ def _load_file(path: Path) -> GatePolicy:
     try:
         return GatePolicy.from_data(data, text)
     except InvalidPolicy as error:
-        raise InvalidPolicy(f"{file}, {error.field}", error.expected, error.hint) from error
+        line = line_of(text, error.field) if parse is read_yaml else None
+        place = f"{file}, {error.field}" if line is None else f"{file} line {line}, {error.field}"
+        raise InvalidPolicy(place, error.expected, error.hint) from error
 
 
 def _read_text(path: Path) -> str:

@@ -47,10 +47,22 @@ def read_yaml(text: str, file: str) -> Any:
         raise InvalidPolicy(file, f"not valid YAML: {problem}") from error
 
 
+def line_of(text: str, place: str) -> int | None:
+    """Return the line of a place in sound YAML, such as `rules[0].at_least.value`, or else of what is around it."""
+    reader = _Reader(text, "")
+    reader.document()
+    while place and place not in reader.lines:
+        place = place[: max(place.rfind("."), place.rfind("["), 0)]
+    return reader.lines.get(place)
+
+
 class _Reader:
+    """Builds plain data from events; `lines` says on which line each place of it is."""
+
     def __init__(self, text: str, file: str) -> None:
         self._events: Iterator[Any] = iter(yaml.parse(text, Loader=yaml.SafeLoader))
         self._file = file
+        self.lines: dict[str, int] = {}
 
     def document(self) -> Any:
         value: Any = None
@@ -62,26 +74,28 @@ class _Reader:
                     raise self._refusal(event, "more than one document", "One file holds one policy")
                 if event.tags:
                     raise self._refusal(event, "tags are not allowed", "Remove the %TAG line")
-                value = self._node(next(self._events), depth=0)
+                value = self._node(next(self._events), "", depth=0)
         return value
 
-    def _node(self, event: Any, depth: int) -> Any:
+    def _node(self, event: Any, place: str, depth: int) -> Any:
         self._refuse_indirection(event)
         if isinstance(event, yaml.ScalarEvent):
             return event.value if event.style else self._plain(event)
         if depth >= MAX_DEPTH:
             raise self._refusal(event, f"nested more than {MAX_DEPTH} deep", "A policy is flat")
         if isinstance(event, yaml.SequenceStartEvent):
-            return self._sequence(depth)
-        return self._mapping(depth)
+            return self._sequence(place, depth)
+        return self._mapping(place, depth)
 
-    def _sequence(self, depth: int) -> list[Any]:
-        items = []
+    def _sequence(self, place: str, depth: int) -> list[Any]:
+        items: list[Any] = []
         while not isinstance(event := next(self._events), yaml.SequenceEndEvent):
-            items.append(self._node(event, depth + 1))
+            inside = f"{place}[{len(items)}]"
+            self.lines[inside] = _line(event)
+            items.append(self._node(event, inside, depth + 1))
         return items
 
-    def _mapping(self, depth: int) -> dict[str, Any]:
+    def _mapping(self, place: str, depth: int) -> dict[str, Any]:
         values: dict[str, Any] = {}
         lines: dict[str, int] = {}
         while not isinstance(event := next(self._events), yaml.MappingEndEvent):
@@ -92,7 +106,9 @@ class _Reader:
             if key in lines:
                 raise self._refusal(event, f"duplicate key {key!r} (lines {lines[key]}, {line})", "Keep one of them")
             lines[key] = line
-            values[key] = self._node(next(self._events), depth + 1)
+            inside = f"{place}.{key}" if place else str(key)
+            self.lines[inside] = line
+            values[key] = self._node(next(self._events), inside, depth + 1)
         return values
 
     def _refuse_indirection(self, event: Any) -> None:
