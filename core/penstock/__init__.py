@@ -10,18 +10,23 @@ from typing import TYPE_CHECKING, Any
 from penstock._version import __version__
 
 if TYPE_CHECKING:
+    from penstock.artifacts.urls import S3Options
     from penstock.client import Client, connect, join_run
     from penstock.errors import PenstockError, Terminal, Transient
     from penstock.model.audit import Actor
-    from penstock.model.data import DataSource
+    from penstock.model.data import DataSource, SqlSource
     from penstock.model.ids import RunKey
+    from penstock.model.probation import Probation
 
 _HOMES = {
     "Actor": "penstock.model.audit",
     "Client": "penstock.client",
     "DataSource": "penstock.model.data",
     "PenstockError": "penstock.errors",
+    "Probation": "penstock.model.probation",
     "RunKey": "penstock.model.ids",
+    "S3Options": "penstock.artifacts.urls",
+    "SqlSource": "penstock.model.data",
     "Terminal": "penstock.errors",
     "Transient": "penstock.errors",
     "connect": "penstock.client",
@@ -33,7 +38,10 @@ __all__ = [
     "Client",
     "DataSource",
     "PenstockError",
+    "Probation",
     "RunKey",
+    "S3Options",
+    "SqlSource",
     "Terminal",
     "Transient",
     "__version__",

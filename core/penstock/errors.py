@@ -18,6 +18,7 @@
         Transient                the same call may succeed later: retry is right
             StoreUnavailable         a database or an artifact store cannot be reached
             Busy                     somebody else holds what this call needs
+            BlobsCollected           stored bytes were deleted before a record referred to them
 
 Orchestrator adapters map the two branches and nothing else. Each error takes facts, builds its own sentence
 (what was given, what was expected, what to do), keeps the facts as attributes and survives pickling, because
@@ -29,7 +30,8 @@ from __future__ import annotations
 from typing import Any
 
 
-def _rebuild(cls: type[PenstockError], args: tuple[Any, ...], facts: dict[str, Any]) -> PenstockError:
+def rebuild(cls: type[PenstockError], args: tuple[Any, ...], facts: dict[str, Any]) -> PenstockError:
+    """Return the error of this class with these facts: how errors cross process borders."""
     error = cls.__new__(cls)
     error.args = args
     error.__dict__.update(facts)
@@ -40,7 +42,7 @@ class PenstockError(Exception):
     """Anything Penstock raises on purpose. `str(error)` is one readable sentence or two."""
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _rebuild, (type(self), self.args, self.__dict__)
+        return rebuild, (type(self), self.args, self.__dict__)
 
 
 class Terminal(PenstockError):
@@ -110,6 +112,10 @@ class NotAuthorized(Terminal):
         self.change, self.reason, self.hint = change, reason, hint
 
 
+class NotSeenToLoad(NotAuthorized):
+    """A version that may not get an alias because no load check on record says that it loads and predicts."""
+
+
 class GateBlocked(Terminal):
     """A gate that did not open: carries the decision's id, its verdict and its reasons."""
 
@@ -156,6 +162,14 @@ class PredictionFailed(Terminal):
         self.model, self.rows, self.cause = model, rows, cause
 
 
+class LoadCheckFailed(Terminal):
+    """A version that does not load or predict in a clean process, and therefore gets no alias."""
+
+    def __init__(self, version: str, cause: str, hint: str = "") -> None:
+        super().__init__(_sentence(f"{version} failed its load check: {cause}", hint))
+        self.version, self.cause, self.hint = version, cause, hint
+
+
 class MissingExtra(Terminal, ImportError):
     """An optional dependency that is not installed, with the command that installs it."""
 
@@ -186,3 +200,16 @@ class Busy(Transient):
     def __init__(self, what: str, waited_s: float) -> None:
         super().__init__(f"{what} is busy: gave up after {waited_s:g} s. Try again")
         self.what, self.waited_s = what, waited_s
+
+
+class BlobsCollected(Transient):
+    """Bytes that were stored, but deleted as nobody's before a record referred to them: store them again.
+
+    `sweeps` names the deletions that are over: whoever stores the bytes again after having seen them may refer to them.
+    With `sweeping` some are still going on.
+    """
+
+    def __init__(self, sha256s: tuple[str, ...], sweeps: tuple[str, ...], sweeping: bool) -> None:
+        shown = ", ".join(sha256s[:3]) + (" ..." if len(sha256s) > 3 else "")
+        super().__init__(f"bytes nobody referred to have been deleted meanwhile: {shown}. Store them again")
+        self.sha256s, self.sweeps, self.sweeping = sha256s, sweeps, sweeping

@@ -14,14 +14,15 @@ import os
 import shutil
 import tempfile
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from penstock.artifacts.content import copy_hashed, corrupted, new_file
+from penstock.artifacts.content import copy_hashed, corrupted, folder_and_name, new_file
 from penstock.artifacts.parallel import in_order
 from penstock.errors import Corrupted, StoreUnavailable
-from penstock.ports import ArtifactStore, Progress
+from penstock.failpoints import failpoint
+from penstock.ports import ArtifactStore, Progress, StoredObject
 
 CACHE_VARIABLE = "PENSTOCK_CACHE"
 DEFAULT_LIMIT_BYTES = 10 << 30
@@ -54,8 +55,18 @@ class CachedArtifacts:
     def put_files(self, paths: Sequence[Path]) -> list[tuple[str, int]]:
         return self.store.put_files(paths)
 
+    def list_objects(self) -> Iterator[StoredObject]:
+        return self.store.list_objects()
+
     def sweep_incoming(self, older_than_s: float) -> list[str]:
         return self.store.sweep_incoming(older_than_s)
+
+    def delete_objects(self, sha256s: Sequence[str], within_s: float) -> list[str]:
+        missing = self.store.delete_objects(sha256s, within_s)
+        for sha256 in sha256s:
+            with suppress(OSError):
+                self._path(sha256).unlink(missing_ok=True)
+        return missing
 
     def fetch(self, sha256: str, target: Path, progress: Progress | None = None) -> None:
         if not self._taken(sha256, target):
@@ -97,7 +108,9 @@ class CachedArtifacts:
                 with os.fdopen(descriptor, "wb") as copy, verified.open("rb") as source:
                     shutil.copyfileobj(source, copy, 1 << 20)
                 cached.parent.mkdir(parents=True, exist_ok=True)
+                failpoint("cache.copied")
                 os.replace(name, cached)
+                failpoint("cache.kept")
             finally:
                 Path(name).unlink(missing_ok=True)
             self._added_bytes += size
@@ -131,7 +144,7 @@ class CachedArtifacts:
             excess -= size
 
     def _path(self, sha256: str) -> Path:
-        return self.folder / "blobs" / sha256[:2] / sha256
+        return self.folder.joinpath("blobs", *folder_and_name(sha256))
 
 
 def cache_folder(environ: Mapping[str, str] = os.environ) -> Path | None:

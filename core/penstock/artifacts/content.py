@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import stat
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from io import BufferedReader
@@ -14,6 +16,8 @@ from typing import BinaryIO
 from penstock.errors import Corrupted, InvalidValue, NotFound, StoreUnavailable
 
 CHUNK_BYTES = 256 << 10
+
+_SHA256 = re.compile("[0-9a-f]{64}")
 
 _KINDS = {
     stat.S_IFDIR: "a folder",
@@ -52,6 +56,16 @@ def changed(path: Path) -> InvalidValue:
     return InvalidValue("artifact", str(path), "a file that does not change while it is stored")
 
 
+def folder_and_name(sha256: str) -> tuple[str, str]:
+    """Return where an object stands below `blobs`; `Corrupted` for a name that is no SHA-256 and may lead elsewhere.
+
+    Names come from records, which somebody with a shell may have changed.
+    """
+    if not _SHA256.fullmatch(sha256):
+        raise Corrupted("artifact's name", sha256, "64 hexadecimal characters", "something else on record")
+    return sha256[:2], sha256
+
+
 def corrupted(sha256: str, found: str = "nothing: the object is missing") -> Corrupted:
     """Return the error for an object that is not what was stored."""
     return Corrupted("artifact", sha256, "the bytes of that sha256", found)
@@ -87,8 +101,11 @@ def new_file(target: Path) -> Iterator[BinaryIO]:
     `StoreUnavailable` with the path and the system's own words when it cannot be written.
     """
     try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        written = target.open("wb")
+        try:
+            written = target.open("wb")
+        except FileNotFoundError:  # seldom: of a folder's files the first asks for it
+            target.parent.mkdir(parents=True, exist_ok=True)
+            written = target.open("wb")
         try:
             with written:
                 yield written
@@ -97,6 +114,12 @@ def new_file(target: Path) -> Iterator[BinaryIO]:
             raise
     except OSError as error:
         raise StoreUnavailable(str(target), f"{error.strerror or error}") from error
+
+
+def check_in_time(until: float, location: str) -> None:
+    """`StoreUnavailable` from `until` on, by this process's monotonic clock: the right to delete may have ended."""
+    if time.monotonic() >= until:
+        raise StoreUnavailable(location, "deleting took longer than it may. Run it again")
 
 
 def make_folders(folder: Path) -> None:

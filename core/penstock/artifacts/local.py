@@ -12,19 +12,20 @@ from __future__ import annotations
 
 import hashlib
 import os
-import tempfile
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from io import BufferedReader
 from pathlib import Path
 from typing import BinaryIO
 
 from penstock.artifacts.content import (
     changed,
+    check_in_time,
     check_unchanged,
     copy_hashed,
     corrupted,
+    folder_and_name,
     hash_file,
     make_folders,
     new_file,
@@ -33,7 +34,8 @@ from penstock.artifacts.content import (
 )
 from penstock.artifacts.parallel import in_order
 from penstock.errors import StoreUnavailable
-from penstock.ports import Progress
+from penstock.failpoints import failpoint
+from penstock.ports import Progress, StoredObject
 
 _SMALL_BYTES = 1 << 20
 _PREFIX = "incoming-"
@@ -44,6 +46,7 @@ class LocalArtifacts:
 
     def __init__(self, root: Path) -> None:
         self.root = root.absolute()
+        self._blobs = self.root / "blobs"
 
     def __repr__(self) -> str:
         return f"LocalArtifacts({str(self.root)!r})"
@@ -78,8 +81,11 @@ class LocalArtifacts:
             self._make(final.parent)
             with _incoming(final.parent) as (target, name):
                 target.write(content)
+                failpoint("local.written")
                 _sync_file(target)
+                failpoint("local.synced")
                 os.replace(name, final)
+                failpoint("local.renamed")
         if progress is not None:
             progress(len(content), len(content))
         return sha256, len(content)
@@ -99,10 +105,13 @@ class LocalArtifacts:
             sha256, size = copy_hashed(source, target, on_chunk)
             check_unchanged(before, source, path)
             final = self._blob(sha256)
+            failpoint("local.large.written")
             if not self._is_there(final):
                 _sync_file(target)
                 self._make(final.parent)
+                failpoint("local.large.synced")
                 os.replace(name, final)
+                failpoint("local.large.renamed")
         return sha256, size
 
     def _make(self, folder: Path) -> None:
@@ -116,9 +125,10 @@ class LocalArtifacts:
     def _sync(self, stored: Sequence[str]) -> None:
         """Make names durable: also those found there, which another writer may not have synced yet."""
         folders = {self._blob(sha256).parent for sha256 in stored}
-        above = [self.root / "blobs", self.root] if folders else []
+        above = [self._blobs, self.root] if folders else []
         for _ in in_order(sync_folder, [*sorted(folders), *above]):
             pass
+        failpoint("local.durable")
 
     @contextmanager
     def _told(self) -> Iterator[None]:
@@ -129,6 +139,8 @@ class LocalArtifacts:
             raise StoreUnavailable(self.location, f"{error.strerror or error}") from error
 
     def fetch(self, sha256: str, target: Path, progress: Progress | None = None) -> None:
+        if progress is None and self._fetch_small(sha256, target):
+            return
         with self._open(sha256) as source, new_file(target) as written:
             total = os.fstat(source.fileno()).st_size
             on_chunk = None if progress is None else lambda so_far: progress(so_far, total)
@@ -137,8 +149,23 @@ class LocalArtifacts:
                 raise corrupted(sha256, f"bytes of sha256 {found}")
 
     def fetch_all(self, objects: Sequence[tuple[str, Path]]) -> None:
-        for _ in in_order(lambda one: self.fetch(*one), objects):
+        # A thread takes longer to start than a small file to copy.
+        large = [one for one in objects if not self._fetch_small(*one)]
+        for _ in in_order(lambda one: self.fetch(*one), large):
             pass
+
+    def _fetch_small(self, sha256: str, target: Path) -> bool:
+        """Fetch an object of few bytes at one go; of more, do nothing and return False."""
+        with self._open(sha256) as source:
+            if os.fstat(source.fileno()).st_size > _SMALL_BYTES:
+                return False
+            content = source.read()
+        found = hashlib.sha256(content).hexdigest()
+        if found != sha256:
+            raise corrupted(sha256, f"bytes of sha256 {found}")
+        with new_file(target) as written:
+            written.write(content)
+        return True
 
     def sweep_incoming(self, older_than_s: float) -> list[str]:
         limit, removed = time.time() - older_than_s, []
@@ -152,6 +179,26 @@ class LocalArtifacts:
             removed.append(str(left))
         return removed
 
+    def list_objects(self) -> Iterator[StoredObject]:
+        with self._told():
+            for folder in sorted(self.root.glob("blobs/*")):
+                for path in sorted(folder.iterdir()):
+                    if not path.name.startswith(_PREFIX):
+                        status = path.stat()
+                        yield StoredObject(path.name, status.st_size, max(0.0, time.time() - status.st_mtime))
+
+    def delete_objects(self, sha256s: Sequence[str], within_s: float) -> list[str]:
+        missing, until = [], time.monotonic() + within_s
+        with self._told():
+            for sha256 in sha256s:
+                check_in_time(until, self.location)
+                try:
+                    self._blob(sha256).unlink()
+                except FileNotFoundError:
+                    missing.append(sha256)
+                failpoint("local.deleted")
+        return missing
+
     def _open(self, sha256: str) -> BufferedReader:
         try:
             return self._blob(sha256).open("rb")
@@ -163,18 +210,21 @@ class LocalArtifacts:
             raise StoreUnavailable(self.location, f"{error.strerror or error}") from error
 
     def _blob(self, sha256: str) -> Path:
-        return self.root / "blobs" / sha256[:2] / sha256
+        folder, name = folder_and_name(sha256)
+        return self._blobs / folder / name
 
 
 @contextmanager
 def _incoming(folder: Path) -> Iterator[tuple[BinaryIO, str]]:
     """Open a file of a name of its own, which is gone afterwards unless it was renamed."""
-    descriptor, name = tempfile.mkstemp(prefix=_PREFIX, dir=folder)
+    name = f"{folder}/{_PREFIX}{os.urandom(16).hex()}"  # `tempfile` and `Path` cost as much as what they are asked for
+    descriptor = os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     try:
         with os.fdopen(descriptor, "wb") as target:
             yield target, name
     finally:
-        Path(name).unlink(missing_ok=True)
+        with suppress(FileNotFoundError):
+            os.unlink(name)
 
 
 def _sync_file(target: BinaryIO) -> None:

@@ -16,8 +16,9 @@ from typing import Any, BinaryIO
 
 from penstock.artifacts.content import changed, check_unchanged
 from penstock.artifacts.parallel import in_order
-from penstock.artifacts.s3_client import Answer, S3Client, content_md5
+from penstock.artifacts.s3_client import Answer, S3Client
 from penstock.errors import PenstockError, StoreUnavailable, Terminal
+from penstock.failpoints import failpoint
 from penstock.ports import Progress
 
 PART_BYTES = 8 << 20
@@ -70,7 +71,9 @@ class Upload:
         raise StoreUnavailable(str(self.client.location), f"an upload was aborted {_TRIES} times by somebody else")
 
     def _begun(self) -> str:
-        return str(self.client.call("create_multipart_upload", Key=self.key).fields["UploadId"])
+        begun = self.client.call("create_multipart_upload", Key=self.key)
+        failpoint("multipart.begun")
+        return str(begun.fields["UploadId"])
 
     def _interrupted(self) -> tuple[str, Mapping[int, str]] | None:
         """Return the newest unfinished upload whose parts are all ours, and the ETags of its parts by number."""
@@ -109,6 +112,7 @@ class Upload:
             if self.progress is not None:
                 self.progress(sum(self._span(part["PartNumber"])), size)
         check_unchanged(self.before, self.source, self.path)
+        failpoint("multipart.sent")
         condition = {"IfNoneMatch": "*"} if self.only_if_absent else {}
         completed = self.client.call(
             "complete_multipart_upload",
@@ -118,6 +122,7 @@ class Upload:
             MultipartUpload={"Parts": parts},
             **condition,
         )
+        failpoint("multipart.completed")
         if completed.code in _TAKEN_OVER:
             raise _TakenOver
         return completed
@@ -132,11 +137,11 @@ class Upload:
             Key=self.key,
             UploadId=upload_id,
             PartNumber=number,
-            Body=content,
-            ContentMD5=content_md5(content),
+            **self.client.body(content),
         )
         if sent.code:
             raise _TakenOver
+        failpoint("multipart.part")
         return {"PartNumber": number, "ETag": sent.fields["ETag"]}
 
     def _read(self, start: int, length: int) -> bytes:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import time
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
@@ -17,12 +18,20 @@ from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import Any
 
-from penstock.artifacts.content import check_unchanged, corrupted, new_file, open_regular
+from penstock.artifacts.content import (
+    check_in_time,
+    check_unchanged,
+    corrupted,
+    folder_and_name,
+    new_file,
+    open_regular,
+)
 from penstock.artifacts.multipart import PART_BYTES, PART_THREADS, Upload
 from penstock.artifacts.parallel import in_order
-from penstock.artifacts.s3_client import S3Client, content_md5
+from penstock.artifacts.s3_client import S3Client
 from penstock.artifacts.urls import S3Location, S3Options
-from penstock.ports import Progress
+from penstock.failpoints import failpoint
+from penstock.ports import Progress, StoredObject
 
 # Below this a conditional PUT is tried without asking first: one round trip instead of two.
 _UNASKED_BYTES = 64 << 10
@@ -96,6 +105,32 @@ class S3Artifacts:
                 removed.append(f"s3://{self._client.location.bucket}/{key} (upload {upload_id})")
         return removed
 
+    def list_objects(self) -> Iterator[StoredObject]:
+        marker: dict[str, str] = {}
+        while True:
+            prefix = self._client.location.key("blobs", "")
+            page = self._client.call("list_objects_v2", Prefix=prefix, **marker).fields
+            now = _store_time(page)
+            for found in page.get("Contents", []):
+                age_s = max(0.0, (now - found["LastModified"]).total_seconds())
+                yield StoredObject(found["Key"].rpartition("/")[2], found["Size"], age_s)
+            if not page.get("IsTruncated"):
+                return
+            marker = {"ContinuationToken": page["NextContinuationToken"]}
+
+    def delete_objects(self, sha256s: Sequence[str], within_s: float) -> list[str]:
+        until = time.monotonic() + within_s
+
+        def delete(sha256: str) -> str:
+            key = self._key(sha256)
+            gone = "" if self._client.size_of(key) is not None else sha256
+            check_in_time(until, self.location)
+            self._client.call("delete_object", ("NoSuchKey", "404"), Key=key)
+            failpoint("s3.deleted")
+            return gone
+
+        return [gone for gone in in_order(delete, sha256s) if gone]
+
     # ---------------------------------------------------------------------------------------------------- pieces
 
     def _put(self, key: str, content: bytes) -> None:
@@ -113,9 +148,10 @@ class S3Artifacts:
 
     def _put_object(self, key: str, content: bytes, **condition: str) -> str:
         seen = ("PreconditionFailed", "NotImplemented") if condition else ()
-        return self._client.call(
-            "put_object", seen, Key=key, Body=content, ContentMD5=content_md5(content), **condition
-        ).code
+        failpoint("s3.before_put")
+        answer = self._client.call("put_object", seen, Key=key, **self._client.body(content), **condition)
+        failpoint("s3.put")
+        return answer.code
 
     def _honours_conditions(self) -> bool:
         """Whether the store refuses to overwrite when told so; found out once, by writing the same key twice."""
@@ -156,7 +192,7 @@ class S3Artifacts:
             markers = {"KeyMarker": page["NextKeyMarker"], "UploadIdMarker": page["NextUploadIdMarker"]}
 
     def _key(self, sha256: str) -> str:
-        return self._client.location.key("blobs", sha256[:2], sha256)
+        return self._client.location.key("blobs", *folder_and_name(sha256))
 
 
 def _store_time(answer: Any) -> datetime:

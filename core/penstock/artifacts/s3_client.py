@@ -33,7 +33,8 @@ _PASSING = {
     "TooManyRequests",
     "OperationAborted",
     "ConditionalRequestConflict",
-    "BadDigest",  # bytes that were changed on their way
+    "BadDigest",  # bytes that were changed on their way; the next too
+    "XAmzContentSHA256Mismatch",
 }
 _KEYS_REFUSED = {
     "InvalidAccessKeyId",
@@ -117,6 +118,17 @@ class S3Client:
         answer = self.call("head_object", ("400", "403", "404", "301"), Key=key)
         return None if answer.code else int(answer.fields["ContentLength"])
 
+    def body(self, content: bytes) -> dict[str, Any]:
+        """Return the parameters of a request that carries `content`, guarded so that the store sees what was changed.
+
+        Over plain http the signature covers the SHA-256 of the body. Over https bodies go unsigned, and Content-MD5
+        is what every store verifies that verifies anything.
+        """
+        if (self.options.endpoint or "https:").startswith("http:"):
+            return {"Body": content}
+        md5 = hashlib.md5(content, usedforsecurity=False).digest()
+        return {"Body": content, "ContentMD5": base64.b64encode(md5).decode()}
+
     @property
     def large(self) -> threading.Lock:
         """Held while a large object travels, one at a time: memory stays bounded whatever the number of threads."""
@@ -148,12 +160,16 @@ class S3Client:
             max_pool_connections=16,
             tcp_keepalive=True,
             s3={"addressing_style": self.options.addressing_style},
-            # Checksum trailers are Amazon's own; Content-MD5 is verified by every store that verifies anything.
+            # Checksum trailers are Amazon's own: `body` guards what is sent.
             request_checksum_calculation="when_required",
             response_checksum_validation="when_required",
         )
         try:
-            session = Session()
+            session = Session(
+                aws_access_key_id=self.options.access_key_id,
+                aws_secret_access_key=self.options.secret_access_key,
+                aws_session_token=self.options.session_token,
+            )
             region = self.options.region or session.region_name or "us-east-1"
             return session.client("s3", region_name=region, endpoint_url=self.options.endpoint, config=config)
         except BotoCoreError as error:
@@ -203,11 +219,6 @@ class S3Client:
             expected = f"the right to read and write below {where}"
             return InvalidValue("S3 permission", code, expected, hint)
         return InvalidValue(f"request to {where}", code or type(error).__name__, "one that the store accepts")
-
-
-def content_md5(content: bytes) -> str:
-    """Return what Content-MD5 says of a body, for the store to verify that it has arrived unchanged."""
-    return base64.b64encode(hashlib.md5(content, usedforsecurity=False).digest()).decode()
 
 
 def _code(error: Exception) -> str:

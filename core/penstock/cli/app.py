@@ -16,13 +16,27 @@ from typing import Any
 import click
 
 from penstock._version import __version__
-from penstock.cli import db, evaluate, gate, ledger, models, report, runs, verify
+from penstock.cli import (
+    approvals,
+    artifacts,
+    data,
+    db,
+    evaluate,
+    events,
+    gate,
+    gc,
+    ledger,
+    models,
+    report,
+    runs,
+    verify,
+)
 from penstock.cli.settings import Settings
 from penstock.cli.words import one_line
-from penstock.errors import Conflict, Corrupted, GateBlocked, NotAuthorized, PenstockError, Transient
+from penstock.errors import Conflict, Corrupted, GateBlocked, LoadCheckFailed, NotAuthorized, PenstockError, Transient
 
 INTERRUPTED, OUTPUT_CLOSED = 130, 141
-REFUSALS = (Conflict, Corrupted, GateBlocked, NotAuthorized)
+REFUSALS = (Conflict, Corrupted, GateBlocked, LoadCheckFailed, NotAuthorized)
 
 
 class Penstock(click.Group):
@@ -103,10 +117,15 @@ for noun in (
     runs.runs,
     models.models,
     gate.gate,
+    approvals.approvals,
     evaluate.evaluate,
+    data.data,
     report.report,
     ledger.ledger,
+    events.events,
     verify.verify,
+    gc.gc,
+    artifacts.artifacts,
     db.db,
 ):
     app.add_command(noun)

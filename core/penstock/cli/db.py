@@ -41,8 +41,9 @@ def status(settings: Settings) -> int:
         )
         return 0 if fits else 1
     advice = "up to date" if fits else f"this code needs {schema.HEAD}"
-    if not fits and str(found) < schema.HEAD:
-        advice += "; run: penstock db upgrade"
+    if not fits:
+        older = found is not None and found < schema.HEAD
+        advice += "; run: penstock db upgrade" if older else "; install a newer Penstock"
     table = new_table("table", "rows", numbers=["rows"])
     for name, count in rows.items():
         add_row(table, name, f"{count:,}")

@@ -36,6 +36,41 @@ def find_evaluation(client: Client, given: str) -> str:
     return _find_in_ledger(client, "evaluation", "evaluation_recorded", given)
 
 
+def find_approval(client: Client, given: str) -> str:
+    """Return the id of the approval request that `given` names."""
+    if _ID.fullmatch(given):
+        return given
+    if not _PREFIX.fullmatch(given):
+        raise InvalidValue("approval request", given, "its id, or at least its first 6 characters")
+    ids = (approval.request.request_id for approval in client.list_approvals())
+    return _only("approval request", given, ids, "penstock approvals list")
+
+
+def find_override(client: Client, given: str) -> str:
+    """Return the id of the override that `given` names."""
+    if _ID.fullmatch(given):
+        return given
+    if not _PREFIX.fullmatch(given):
+        raise InvalidValue("override", given, "its id, or at least its first 6 characters")
+    return _only("override", given, (made.override_id for made in client.list_overrides()), "penstock gate overrides")
+
+
+def find_allowance(client: Client, name: str, decision: str | None, override: str | None) -> dict[str, str] | None:
+    """Return a reference to what is to allow a change: the decision or the override that was named, one of them.
+
+    None where neither was named and model NAME is ungated.
+    """
+    if decision is None and override is None and name in client.ungated_models():
+        return None
+    if decision is not None and override is None:
+        return {"decision_id": find_decision(client, decision)}
+    if override is not None and decision is None:
+        return {"override_id": find_override(client, override)}
+    given = "both" if decision is not None else "neither"
+    hint = "A passed decision allows a change; an override is a named person's exception"
+    raise InvalidValue("--decision or --override", given, "one of the two", hint)
+
+
 def _find_in_ledger(client: Client, kind: str, event: str, given: str) -> str:
     if _ID.fullmatch(given):
         return given

@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from penstock.cli.output import add_row, cell, facts, heading, new_table, word
+from penstock.cli.output import add_row, cell, facts, fits, heading, new_table, page_width, word
 from penstock.cli.policy_words import stored_rule_in_words
-from penstock.cli.words import NOTHING, number, one_line, short, version, when, who
-from penstock.model.decisions import GateDecision, Outcome, RuleOutcome
+from penstock.cli.slice_search import draw_slice_search
+from penstock.cli.words import NOTHING, indented, number, one_line, plural, short, version, when, who
+from penstock.model.decisions import GateDecision, RuleOutcome, blocking_of
 from penstock.model.evaluations import BASELINE, CANDIDATE, Evaluation, Measurement
+from penstock.services.deciding.flips import told_of
+from penstock.services.explaining import compared_cells, numbers
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
     from rich.table import Table
 
+    from penstock.services.policy_diff import PolicyDiff
+
 SLICE_METRIC = "roc_auc"
 COMPOUND = {"every_slice", "any_of", "all_of"}
+_TIED = "\N{NO-BREAK SPACE}"
 
 
 def baseline_name(evaluation: Evaluation) -> str:
@@ -48,6 +54,9 @@ def draw_evaluation(evaluation: Evaluation) -> Iterator[RenderableType]:
     if any(m.slice for m in evaluation.measurements):
         yield cell("")
         yield _slices(evaluation)
+    if found := evaluation.model_facts.get("slice_search"):
+        yield cell("")
+        yield from draw_slice_search(found)
 
 
 def draw_decision(decision: GateDecision, *, parts: bool = False) -> Iterator[RenderableType]:
@@ -62,10 +71,81 @@ def draw_decision(decision: GateDecision, *, parts: bool = False) -> Iterator[Re
         }
     )
     yield cell("")
-    table = new_table("outcome", "rule", "reason", prose=["rule", "reason"])
-    for outcome in decision.outcomes:
-        _add_outcome(table, outcome, parts=parts)
-    yield table
+    yield _outcomes(decision, parts=parts)
+
+
+def draw_dry_run(decision: GateDecision) -> Iterator[RenderableType]:
+    """Yield what a dry run answered, and that it was one."""
+    yield heading("Dry run: nothing was decided, and nothing may move")
+    look = decision.inputs["context"]["look"]
+    yield facts(
+        {
+            "verdict": word(decision.verdict.value),
+            "policy": f"{decision.policy_name} (digest {short(decision.policy_digest)})",
+            "on record": f"as look {look['number']} of {decision.model}, {_nth_on_rows(look['held_out_number'])}",
+        }
+    )
+    yield cell("")
+    yield _outcomes(decision, parts=False)
+
+
+def draw_numbers(decision: GateDecision) -> Iterator[RenderableType]:
+    """Yield every number a decision compared, with its bound, interval and nearest flip."""
+    rows = [{"outcome": outcome.outcome.value, **compared_cells(outcome)} for outcome in numbers(decision.outcomes)]
+    if not rows:
+        return
+    yield heading("What was compared")
+    if fits(rows):
+        table = new_table(*rows[0], numbers=["value", "baseline", "n"])
+        for cells in rows:
+            outcome, *others = cells.values()
+            add_row(table, word(outcome), *others)
+        yield table
+    else:
+        for cells in rows:
+            yield _stacked(cells)
+    look = decision.inputs.get("context", {}).get("look")
+    if look is not None:
+        yield cell(f"\nLook {look['number']} of {decision.model}, {_nth_on_rows(look['held_out_number'])}.")
+
+
+def draw_diff(found: PolicyDiff) -> Iterator[RenderableType]:
+    """Yield which past decisions would have come out differently, and why."""
+    count = plural(found.decisions, "past decision")
+    if not found.decisions:
+        yield cell(f"No past decision was made under a policy named {found.old!r}: --any-policy takes all there are.")
+    elif not found.flips:
+        yield cell(f"{count}: every verdict stays as it is.")
+    else:
+        yield cell(f"{count}: {plural(len(found.flips), 'verdict')} would change.", "bold")
+        yield cell("")
+        table = new_table(
+            "decision", "run", "model", "decided (UTC)", "old", "new", "why the new one", prose=["why the new one"]
+        )
+        for flip in found.flips:
+            ids = (short(flip.decision_id), short(flip.run_id), flip.model, when(flip.decided_at))
+            add_row(table, *ids, word(flip.before.value), word(flip.after.value), one_line(flip.why))
+        yield table
+    for decision_id, problem in found.unreadable.items():
+        yield cell(f"decision {short(decision_id)} cannot be replayed: {problem}", "red")
+
+
+def draw_flip(decision: GateDecision) -> Iterator[RenderableType]:
+    """Yield the smallest change that would turn the verdict."""
+    yield heading("The nearest flip")
+    yield cell(told_of(decision))
+
+
+def _stacked(cells: Mapping[str, str]) -> RenderableType:
+    """Return one compared number as a paragraph: for a page too narrow for a table of them."""
+    outcome, metric, where, *_ = cells.values()
+    others = [f"{name} {value}".replace(" ", _TIED) for name, value in list(cells.items())[3:] if value != NOTHING]
+    text = indented("; ".join(others), page_width(), "  ").replace(_TIED, " ")
+    return word(outcome).append_text(cell(f" {metric} on {where}\n{text}", "none"))
+
+
+def _nth_on_rows(number: int) -> str:
+    return "the first at these rows" if number == 1 else f"number {number} at these rows: reused"
 
 
 def draw_bindings(decision: GateDecision) -> Iterator[RenderableType]:
@@ -87,7 +167,7 @@ def draw_bindings(decision: GateDecision) -> Iterator[RenderableType]:
 
 def why(decision: GateDecision) -> str:
     """Return why a decision says what it says: a line for each rule that blocked, or how narrowly all held."""
-    blocking = [outcome.reason for outcome in decision.outcomes if outcome.outcome is not Outcome.PASSED]
+    blocking = [outcome.reason for outcome in blocking_of(decision.outcomes)]
     if len(blocking) > 1:
         return "\n".join(f"- {one_line(reason)}" for reason in blocking)
     alone = f"; there was no {decision.alias} to compare with" if decision.passed and decision.no_baseline else ""
@@ -134,6 +214,13 @@ def _difference(ours: Measurement | None, theirs: Measurement | None) -> str:
     if ours is None or theirs is None or ours.value is None or theirs.value is None:
         return NOTHING
     return f"{ours.value - theirs.value:+.4g}"
+
+
+def _outcomes(decision: GateDecision, *, parts: bool) -> Table:
+    table = new_table("outcome", "rule", "reason", prose=["rule", "reason"])
+    for outcome in decision.outcomes:
+        _add_outcome(table, outcome, parts=parts)
+    return table
 
 
 def _add_outcome(table: Table, outcome: RuleOutcome, *, parts: bool, depth: int = 0) -> None:

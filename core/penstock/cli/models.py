@@ -1,24 +1,18 @@
-"""`penstock models`: registered models, their versions and aliases, and how they came to be where they are."""
+"""`penstock models`: the registry. Listing and showing is here; changes and the record are in files of their own."""
 
 from __future__ import annotations
 
-import difflib
-from typing import TYPE_CHECKING
-
 import click
 
-from penstock.cli.output import add_row, cell, new_table, print_json, show
-from penstock.cli.settings import Settings, common, version_number
+from penstock.cli import model_changes, model_record, probation
+from penstock.cli.model_words import authorized_by, find_model, why_of
+from penstock.cli.output import add_row, cell, facts, heading, new_table, page_width, plain, print_json, show
+from penstock.cli.overriding import overridden_aliases
+from penstock.cli.probation import in_words
+from penstock.cli.settings import Settings, common
 from penstock.cli.words import NOTHING, one_line, short, version, when, who
-from penstock.errors import NotFound
 
-if TYPE_CHECKING:
-    from penstock.client import Client
-    from penstock.model.versions import AliasMove, Authorization, RegisteredModel
-
-
-def _optional_version(ctx: click.Context, param: click.Parameter, value: str | None) -> int | None:
-    return None if value is None else version_number(ctx, param, value)
+WITH_IDS, WITH_REASONS = 110, 120
 
 
 @click.group()
@@ -32,153 +26,106 @@ def list_command(settings: Settings) -> None:
     """List the registered models and where their aliases point."""
     with settings.client() as client:
         found = client.list_models()
+        overridden, ungated = overridden_aliases(client), client.ungated_models()
     if settings.json:
-        print_json(found)
+        print_json([{**plain(model), "ungated": ungated.get(model.name)} for model in found])
     elif not found:
         click.echo("No models are registered yet.")
     else:
         table = new_table("model", "latest", "aliases", "first registered (UTC)")
         for model in found:
-            aliases = ", ".join(f"{alias} → {version(to)}" for alias, to in sorted(model.aliases.items()))
-            add_row(table, model.name, version(model.latest_version), aliases or NOTHING, when(model.created_at))
+            aliases = ", ".join(
+                f"{alias} → {version(to)}{' (override)' if (model.name, alias) in overridden else ''}"
+                for alias, to in sorted(model.aliases.items())
+            )
+            name = f"{model.name} (ungated)" if model.name in ungated else model.name
+            add_row(table, name, version(model.latest_version), aliases or NOTHING, when(model.created_at))
         show(table)
 
 
 @models.command("show")
 @click.argument("name")
+@click.option("--deleted", is_flag=True, help="Show deleted versions, too.")
 @common
-def show_command(settings: Settings, name: str) -> None:
-    """Show the versions of model NAME, newest first, with what authorized each."""
+def show_command(settings: Settings, name: str, deleted: bool) -> None:
+    """Show model NAME and its versions, newest first: where each stands, what authorized it, whether it loads."""
     with settings.client() as client:
-        model = _find(client, name)
-        versions = client.list_versions(name)
+        model = find_model(client, name)
+        versions = client.list_versions(name, deleted=deleted)
+        notes, protections, stages = client.notes(name), client.alias_protections(name), client.stages(name)
+        checks = {found.version: client.load_checks(name, found.version) for found in versions}
+        ungated = client.ungated_models().get(name)
+        on_probation = [one for one in client.list_probations(name) if one.open]
     if settings.json:
-        print_json({"model": model, "versions": versions})
+        last = {number: tried[-1] for number, tried in checks.items() if tried}
+        described: dict[str, object] = {"description": notes.description, "tags": notes.tags, "protected": protections}
+        described |= {"ungated": ungated, "probations": on_probation}
+        print_json({"model": model, "versions": versions, "stages": stages, "load_checks": last, **described})
         return
-    table = new_table("version", "aliases", "registered (UTC)", "run", "authorized by", "payload")
+    guarded = (f"{alias} (by {', '.join(held.actors) or 'anybody'})" for alias, held in sorted(protections.items()))
+    tags = ", ".join(f"{tag}={one_line(text)}" for tag, text in notes.tags.items())
+    said = "" if ungated is None else f"since {when(ungated.declared_at)}, by {who(ungated.actor)}: {ungated.reason}"
+    about = {"description": notes.description, "tags": tags, "protected": ", ".join(guarded), "ungated": one_line(said)}
+    about["on probation"] = "; ".join(f"{one.alias} → {version(one.version)} {in_words(one)}" for one in on_probation)
+    if any(about.values()):
+        show(facts(about), cell(""))
+    staged = any(stage.value != "None" for stage in stages.values()) or any(v.state.value != "active" for v in versions)
+    wide = page_width() >= WITH_IDS  # a narrow page has no room for ids; lineage shows them
+    columns = ["version", "aliases", *(["stage"] if staged else []), "registered (UTC)", "authorized by", "loads"]
+    table = new_table(*columns, *(["run", "payload"] if wide else []), prose=["authorized by"])
     for found in versions:
         aliases = ", ".join(sorted(alias for alias, to in model.aliases.items() if to == found.version))
+        stage = stages[found.version].value if found.version in stages else found.state.value
         add_row(
             table,
             version(found.version),
             cell(aliases or NOTHING, "bold" if aliases else ""),
+            *([stage] if staged else []),
             when(found.created_at),
-            short(found.run_id),
-            _authorized_by(found.authorization),
-            short(found.payload_digest),
+            authorized_by(found.authorization),
+            ("yes" if checks[found.version][-1].passed else "no") if checks[found.version] else "not tried",
+            *([short(found.run_id), short(found.payload_digest)] if wide else []),
         )
     show(table)
 
 
 @models.command()
 @click.argument("name")
+@click.option("--alias", help="Only the moves of this alias.")
 @common
-def history(settings: Settings, name: str) -> None:
+def history(settings: Settings, name: str, alias: str | None) -> None:
     """Show every move of the aliases of model NAME, newest last: who moved it, and why it was allowed."""
     with settings.client() as client:
-        _find(client, name)
-        moves = client.alias_history(name)
-        reasons = [_why(client, move.authorization) for move in moves]
+        find_model(client, name)
+        moves = [move for move in client.alias_history(name) if alias in {None, move.alias}]
+        reasons = [] if settings.json else [why_of(client, move.authorization) for move in moves]
+        probations = {(one.alias, one.generation): one for one in client.list_probations(name)}
     if settings.json:
-        print_json(moves)
+        print_json([{**plain(move), "probation": probations.get((move.alias, move.generation))} for move in moves])
     elif not moves:
-        click.echo(f"No alias of {name} has been set yet.")
+        click.echo(f"{'No alias' if alias is None else alias} of {name} has {'not ' if alias else ''}been set yet.")
     else:
-        table = new_table(
-            "when (UTC)", "alias", "move", "gen.", "who", "decision", "why", numbers=["gen."], prose=["why"]
-        )
+        wide = page_width() >= WITH_REASONS  # on a narrow page they would be a column of single letters
+        columns = ["when (UTC)", "alias", "move", "gen.", "who", "decision", *(["why"] if wide else [])]
+        table, whys = new_table(*columns, numbers=["gen."], prose=["why"]), dict[str, str]()
         for move, reason in zip(moves, reasons, strict=True):
-            by = move.authorization
+            by, on = move.authorization, probations.get((move.alias, move.generation))
+            why = reason if on is None else f"{reason}; on probation: {in_words(on)}"
+            whys[f"{move.alias} {move.generation}"] = why
             add_row(
                 table,
                 when(move.moved_at),
                 move.alias,
                 f"{version(move.from_version)} → {version(move.to_version)}",
                 move.generation,
-                who(by.actor),
+                who(move.moved_by),
                 short(by.decision_id) if by.decision_id else by.kind.value,
-                reason,
+                *([why] if wide else []),
             )
         show(table)
+        if not wide:
+            show(heading("Why, by alias and generation"), facts(whys))
 
 
-@models.command()
-@click.argument("name")
-@click.argument("model")
-@click.option("--decision", required=True, help="The passed decision that judged exactly this model.")
-@common
-def register(settings: Settings, name: str, model: str, decision: str) -> None:
-    """Register MODEL (runs:/<run id>/<name>) as the next version of NAME."""
-    from penstock.cli.finding import find_decision
-
-    with settings.client() as client:
-        made = client.register(name, model, find_decision(client, decision))
-    if settings.json:
-        print_json(made)
-    else:
-        click.echo(f"{made.uri} is {model}, {_authorized_by(made.authorization)}")
-
-
-@models.command()
-@click.argument("name")
-@click.argument("alias")
-@click.argument("version", callback=version_number)
-@click.option("--decision", required=True, help="The passed decision that was made for this model and alias.")
-@common
-def promote(settings: Settings, name: str, alias: str, version: int, decision: str) -> None:
-    """Point ALIAS of model NAME to VERSION, if nobody has moved it since the decision was made."""
-    from penstock.cli.finding import find_decision
-
-    with settings.client() as client:
-        move = client.promote(name, alias, version, find_decision(client, decision))
-    if settings.json:
-        print_json(move)
-    else:
-        click.echo(f"models:/{name}@{alias}: {_moved(move)}, {_authorized_by(move.authorization)}")
-
-
-@models.command()
-@click.argument("name")
-@click.argument("alias")
-@click.option(
-    "--to", metavar="VERSION", callback=_optional_version, help="A version that held it; else the one before."
-)
-@click.option("--reason", required=True, help="Why, in words: it goes on record.")
-@click.option("--key", help="An incident's number, say: the same key again changes nothing.")
-@common
-def rollback(settings: Settings, name: str, alias: str, to: int | None, reason: str, key: str | None) -> None:
-    """Take ALIAS of model NAME back to the version it pointed to before. Needs the database only."""
-    with settings.client() as client:
-        move = client.rollback(name, alias, to=to, reason=reason, key=key)
-    if settings.json:
-        print_json(move)
-    else:
-        click.echo(f"models:/{name}@{alias}: {_moved(move)}, by rollback")
-
-
-def _find(client: Client, name: str) -> RegisteredModel:
-    there = {model.name: model for model in client.list_models()}
-    if name in there:
-        return there[name]
-    near = difflib.get_close_matches(name, there, n=1)
-    known = ", ".join(sorted(there)[:10])
-    hint = f"Did you mean {near[0]!r}?" if near else f"Registered: {known}" if known else "None is registered yet"
-    raise NotFound("registered model", name, hint)
-
-
-def _authorized_by(authorization: Authorization) -> str:
-    if authorization.decision_id is None:
-        return f"{authorization.kind.value} by {who(authorization.actor)}"
-    return f"PASS, decision {short(authorization.decision_id)}"
-
-
-def _why(client: Client, authorization: Authorization) -> str:
-    from penstock.cli.judgements import why
-
-    if authorization.decision_id is None:
-        return one_line(authorization.reason)
-    return why(client.get_decision(authorization.decision_id))
-
-
-def _moved(move: AliasMove) -> str:
-    return f"{version(move.from_version)} → {version(move.to_version)}"
+for command in (*model_record.COMMANDS, *model_changes.COMMANDS, *probation.COMMANDS):
+    models.add_command(command)

@@ -156,6 +156,12 @@ def add_row(table: Table, *values: object) -> None:
     table.add_row(*(value if isinstance(value, Text) else cell(value) for value in values))
 
 
+def fits(rows: Sequence[Mapping[str, str]]) -> bool:
+    """Whether a table of these rows, names as its head, fits the page without folding a cell."""
+    widths = (max(len(name), *(len(row[name]) for row in rows)) + 1 for name in rows[0])
+    return sum(widths) <= page_width()
+
+
 def facts(rows: Mapping[str, object]) -> Table:
     """Return names and values in two columns, without what is empty."""
     from rich.table import Table

@@ -12,12 +12,30 @@ from penstock.errors import NotFound
 
 
 @click.command(short_help="Tell an experiment's story, here and as an HTML page.")
-@click.argument("experiment")
+@click.argument("experiment", required=False)
+@click.option("--evaluation", metavar="ID", help="Make a page about this one evaluation instead.")
 @click.option("-o", "--output", default="report.html", show_default=True, type=click.Path(dir_okay=False))
-@click.option("--metric", default="roc_auc", show_default=True, help="The metric the table shows.")
+@click.option("--metric", help="The metric the tables show; roc_auc, or the evaluation's first.")
 @common
-def report(settings: Settings, experiment: str, output: str, metric: str) -> None:
-    """Tell what became of each run of EXPERIMENT, and write the same as one self-contained HTML page."""
+def report(settings: Settings, experiment: str | None, evaluation: str | None, output: str, metric: str | None) -> None:
+    """Tell what became of each run of EXPERIMENT, and write the same as one self-contained HTML page.
+
+    With --evaluation, a page about one evaluation: its numbers with intervals, its slices and plots.
+    """
+    if experiment is not None and evaluation is None:
+        _of_experiment(settings, experiment, output, metric or "roc_auc")
+    elif evaluation is not None and experiment is None:
+        with settings.client() as client:
+            path = client.write_evaluation_report({"evaluation_id": evaluation}, output, metric=metric)
+        if settings.json:
+            print_json({"report": str(path), "evaluation_id": evaluation})
+        else:
+            click.echo(f"Report: {path}")
+    else:
+        raise click.UsageError("name an EXPERIMENT, or one evaluation with --evaluation ID")
+
+
+def _of_experiment(settings: Settings, experiment: str, output: str, metric: str) -> None:
     from penstock.cli.stories import print_stories, story_json
 
     with settings.client() as client:

@@ -8,10 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 from penstock.cli.judgements import draw_decision, draw_evaluation
 from penstock.cli.output import add_row, brief, cell, facts, heading, new_table, plain, word
-from penstock.cli.words import duration, number, pairs, short, size, when
+from penstock.cli.overriding import use_of
+from penstock.cli.words import duration, number, one_line, pairs, short, size, when, who
 from penstock.client import Client
+from penstock.model.approvals import Approval
 from penstock.model.decisions import GateDecision
 from penstock.model.evaluations import Evaluation
+from penstock.model.overrides import Override
 from penstock.model.runs import RunDetails, StepSummary
 from penstock.model.versions import LoggedModel
 
@@ -30,6 +33,9 @@ class RunPage:
     models: tuple[LoggedModel, ...]
     evaluations: tuple[Evaluation, ...]
     decisions: tuple[GateDecision, ...]
+    approvals: tuple[Approval, ...]
+    overrides: tuple[Override, ...]
+    now_ms: int
 
 
 def read(client: Client, run_id: str) -> RunPage:
@@ -41,7 +47,16 @@ def read(client: Client, run_id: str) -> RunPage:
     newest = store.find_model(run_id, DEFAULT_MODEL)
     if newest is not None:
         models.setdefault(newest.model_id, newest)
-    return RunPage(details, tuple(models.values()), evaluations, tuple(store.list_decisions(run_id)))
+    approvals, overrides = client.list_approvals(run=run_id), client.list_overrides()
+    return RunPage(
+        details,
+        tuple(models.values()),
+        evaluations,
+        tuple(store.list_decisions(run_id)),
+        tuple(approvals),
+        tuple(made for made in overrides if made.run_id == run_id),
+        store.now_ms(),
+    )
 
 
 def page_json(page: RunPage) -> dict[str, Any]:
@@ -51,6 +66,8 @@ def page_json(page: RunPage) -> dict[str, Any]:
         "models": plain(page.models),
         "evaluations": [brief(evaluation) for evaluation in page.evaluations],
         "decisions": [brief(decision) for decision in page.decisions],
+        "approvals": [approval.ref for approval in page.approvals],
+        "overrides": plain(page.overrides),
     }
 
 
@@ -95,6 +112,12 @@ def draw(page: RunPage) -> Iterator[RenderableType]:
         yield from draw_evaluation(evaluation)
     for decision in page.decisions:
         yield from draw_decision(decision)
+    if page.approvals:
+        yield heading("Approvals")
+        yield _approvals(page.approvals)
+    if page.overrides:
+        yield heading("Overrides: let past the gate by a person")
+        yield _overrides(page.overrides, page.now_ms)
 
 
 def _steps(steps: Sequence[StepSummary]) -> Table:
@@ -111,6 +134,23 @@ def _steps(steps: Sequence[StepSummary]) -> Table:
             _where(step.host),
         ]
         add_row(table, *row, *([step.error] if errors else []))
+    return table
+
+
+def _approvals(approvals: Sequence[Approval]) -> Table:
+    table = new_table("request", "role", "state", "answer", prose=["answer"])
+    for approval in approvals:
+        answer = approval.answer
+        said = approval.lapsed if answer is None else f"{who(answer.actor)}: {one_line(answer.reason)}"
+        add_row(table, short(approval.request.request_id), approval.request.role, word(approval.state.value), said)
+    return table
+
+
+def _overrides(overrides: Sequence[Override], now_ms: int) -> Table:
+    table = new_table("override", "model", "by", "use", "reason", prose=["use", "reason"])
+    for made in overrides:
+        row = (short(made.override_id), made.model, who(made.actor), use_of(made, now_ms), one_line(made.reason))
+        add_row(table, *row)
     return table
 
 

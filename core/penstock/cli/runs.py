@@ -75,6 +75,8 @@ def _table(found: Sequence[Run], *, with_experiment: bool) -> Table:
     columns = ["partition", "run", "experiment", "status", "started (UTC)", "duration", "reason"]
     if not with_experiment:
         columns.remove("experiment")
+    if not any(run.reason for run in found):
+        columns.remove("reason")
     table = new_table(*columns, numbers=["duration"], prose=["experiment", "reason"])
     whole = page_width() >= FULL_IDS_FROM
     for run in found:

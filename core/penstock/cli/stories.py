@@ -49,7 +49,9 @@ def stories_table(stories: Sequence[RunStory], metric: str, width: int = 0) -> T
             _four_places(None if evaluation is None else evaluation.value(metric, BASELINE)),
             word(NOTHING if decision is None else decision.verdict.value),
             after,
-            _undecided(story) if decision is None else why(decision),
+            "\n".join(
+                filter(None, (_undecided(story) if decision is None else why(decision), one_line(story.overruled)))
+            ),
         )
     return table
 
@@ -60,7 +62,7 @@ def champions(story: RunStory) -> tuple[str, str]:
         before = NOTHING
     else:
         before = version(story.evaluation.baseline.version)
-    return before, version(story.moves[-1].to_version) if story.moves else before
+    return before, story.moved_to or before
 
 
 def _undecided(story: RunStory) -> str:

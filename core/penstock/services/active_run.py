@@ -15,7 +15,7 @@ from types import TracebackType
 from typing import Any
 
 from penstock.errors import InvalidValue, PenstockError
-from penstock.model.data import DataSource
+from penstock.model.data import Dataset, DataSource
 from penstock.model.ids import check_artifact_path, check_metric_name, check_step_name
 from penstock.model.runs import (
     Attempt,
@@ -31,8 +31,10 @@ from penstock.model.runs import (
 )
 from penstock.model.versions import FileEntry, LoggedModel, manifest_digest
 from penstock.ports import StepEnd
+from penstock.services import datasets
 from penstock.services.heartbeat import Heartbeat
 from penstock.services.once import error_text, new_attempt, once
+from penstock.services.storing import referred_to
 from penstock.services.wiring import Wiring
 
 
@@ -97,16 +99,31 @@ class ActiveRun:
         self._log(LogBatch(tags=as_texts("tag", tags)))
 
     def log_input(self, data: Any, role: str = "train", *, label: str | None = None, name: str = "") -> None:
-        """Record a dataset this run reads: its digest over every cell, its rows and schema; never the rows."""
+        """Record a dataset this run reads: its digest over every cell, a profile of its columns, its source.
+
+        The rows themselves are not kept, but hashes of them are, in an artifact of the run: from these an evaluation
+        tells how many held-out rows the model was trained on. Name the columns that are no features (id, time) in a
+        `DataSource`, for training data as for held-out data.
+        """
         source = data if isinstance(data, DataSource) else DataSource(data, label=label, name=name)
-        self._log(LogBatch(inputs=(self._wiring.reader().describe(source, role),)))
+
+        def refer(described: tuple[Dataset, FileEntry], sweeps: Sequence[str]) -> Dataset:
+            self._wiring.store.put_artifacts(self._writing(), [described[1]], sweeps)
+            return described[0]
+
+        dataset = referred_to(lambda: datasets.describe(self._wiring, source, role), refer)
+        self._log(LogBatch(inputs=(dataset,)))
 
     def log_artifact(self, path: str | Path, artifact_path: str = "") -> FileEntry:
         """Store a file under `artifact_path` (default: its own name), replacing what was there."""
         local = Path(path)
-        entry = self._store_file(local, check_artifact_path(artifact_path or local.name))
-        self._wiring.store.put_artifacts(self._writing(), [entry])
-        return entry
+        path_in_run = check_artifact_path(artifact_path or local.name)
+
+        def refer(entry: FileEntry, sweeps: Sequence[str]) -> FileEntry:
+            self._wiring.store.put_artifacts(self._writing(), [entry], sweeps)
+            return entry
+
+        return referred_to(lambda: self._store_file(local, path_in_run), refer)
 
     def log_model(
         self, model: Any, name: str = "model", *, input_example: Any = None, trusted_types: Sequence[str] = ()
@@ -117,7 +134,7 @@ class ActiveRun:
         (`Untrusted` names them). Logging the same model again returns the one logged first. Nothing is visible before
         everything is stored.
         """
-        check_metric_name(name)
+        check_artifact_path(check_metric_name(name))  # as runs:/<run id>/<name> will be read
         attempt = self._writing()
         with tempfile.TemporaryDirectory(prefix="penstock-") as scratch:
             folder = Path(scratch) / "model"
@@ -126,21 +143,24 @@ class ActiveRun:
                 model, folder, run_id=self.run_id, name=name, input_example=input_example, trusted_types=trusted_types
             )
             paths = sorted(path for path in folder.rglob("*") if path.is_file())
-            stored = self._wiring.artifacts.put_files(paths)
-            names = (path.relative_to(folder).as_posix() for path in paths)
-            files = tuple(FileEntry(name, *facts) for name, facts in zip(names, stored, strict=True))
-        logged = LoggedModel(
-            model_id=packaged.model_id,
-            run_id=self.run_id,
-            name=name,
-            payload_digest=packaged.payload_digest,
-            manifest_digest=manifest_digest(files),
-            flavor=packaged.flavor,
-            size_bytes=sum(file.size_bytes for file in files),
-            files=files,
-            facts=packaged.facts,
-        )
-        return self._wiring.store.add_model(attempt, logged)
+            names = [path.relative_to(folder).as_posix() for path in paths]
+
+            def refer(stored: Sequence[tuple[str, int]], sweeps: Sequence[str]) -> LoggedModel:
+                files = tuple(FileEntry(path, *facts) for path, facts in zip(names, stored, strict=True))
+                logged = LoggedModel(
+                    model_id=packaged.model_id,
+                    run_id=self.run_id,
+                    name=name,
+                    payload_digest=packaged.payload_digest,
+                    manifest_digest=manifest_digest(files),
+                    flavor=packaged.flavor,
+                    size_bytes=sum(file.size_bytes for file in files),
+                    files=files,
+                    facts=packaged.facts,
+                )
+                return self._wiring.store.add_model(attempt, logged, sweeps)
+
+            return referred_to(lambda: self._wiring.artifacts.put_files(paths), refer)
 
     def _store_file(self, path: Path, artifact_path: str) -> FileEntry:
         sha256, size = self._wiring.artifacts.put_file(path)

@@ -9,9 +9,11 @@ from pathlib import Path
 
 from penstock.errors import InvalidValue, NotFound
 from penstock.model.evaluations import BaselineRef
+from penstock.model.ids import check_alias_name, check_model_name
 from penstock.model.uris import AliasUri, FolderUri, LoggedModelUri, RunModelUri, VersionUri, parse_model_uri
-from penstock.model.versions import LoggedModel, ModelVersion
-from penstock.ports import MetadataStore, Predictor
+from penstock.model.versions import LoggedModel, ModelVersion, VersionState
+from penstock.ports import IsolatedModel, Limits, MetadataStore, Predictor
+from penstock.services.fetching import fetch_files
 from penstock.services.wiring import Wiring
 
 
@@ -23,29 +25,44 @@ class FoundModel:
     version: ModelVersion | None = None
 
 
-def find(store: MetadataStore, uri: str) -> FoundModel:
-    """Return the model that a `runs:/` or `models:/` URI names; `NotFound` says what there is instead."""
+def find(store: MetadataStore, uri: str, *, deleted: bool = False) -> FoundModel:
+    """Return the model that a `runs:/` or `models:/` URI names; `NotFound` says what there is instead.
+
+    What was deleted is not found, but with `deleted` by its own id.
+    """
     parsed = parse_model_uri(uri)
     if isinstance(parsed, RunModelUri):
-        store.get_run(parsed.run_id)
         logged = store.find_model(parsed.run_id, parsed.name)
         if logged is None:
+            store.get_run(parsed.run_id)
             raise NotFound("model", uri, f"Run {parsed.run_id} has logged no model named {parsed.name!r}")
         return FoundModel(logged)
     if isinstance(parsed, LoggedModelUri):
-        return FoundModel(store.get_model(parsed.model_id))
+        logged = store.get_model(parsed.model_id)
+        if logged.deleted and not deleted:
+            raise NotFound("logged model", uri, "It was deleted; client.restore_model(...) brings it back")
+        return FoundModel(logged)
     if isinstance(parsed, FolderUri):
         hint = "Log the model in a run first (run.log_model), so that its bytes are on record"
         raise InvalidValue("model URI", uri, "a runs:/ or models:/ URI", hint)
     if isinstance(parsed, AliasUri):
-        alias = store.find_alias(parsed.model, parsed.alias)
-        if alias is None:
-            raise NotFound("model alias", uri, _what_there_is(store, parsed.model))
-        parsed = VersionUri(parsed.model, alias.version)
-    version = store.find_version(parsed.model, parsed.version)
-    if version is None:
+        version = find_by_alias(store, parsed.model, parsed.alias)
+        return FoundModel(store.get_model(version.model_id), version)
+    found = store.find_version(parsed.model, parsed.version)
+    if found is None:
         raise NotFound("model version", uri, _what_there_is(store, parsed.model))
-    return FoundModel(store.get_model(version.model_id), version)
+    if found.state is VersionState.DELETED:
+        hint = f"It was deleted; bring it back: penstock models restore {found.model} {found.version} --reason ..."
+        raise NotFound("model version", uri, hint)
+    return FoundModel(store.get_model(found.model_id), found)
+
+
+def find_by_alias(store: MetadataStore, name: str, alias: str) -> ModelVersion:
+    """Return the version an alias points to; `NotFound` says what there is instead."""
+    found = store.find_aliased(check_model_name(name), check_alias_name(alias))
+    if found is None:
+        raise NotFound("model alias", str(AliasUri(name, alias)), _what_there_is(store, name))
+    return found[1]
 
 
 def find_baseline(store: MetadataStore, uri: str) -> tuple[BaselineRef, FoundModel | None]:
@@ -81,8 +98,31 @@ def load_logged(wiring: Wiring, logged: LoggedModel, uri: str, trusted_types: Se
     """Fetch a logged model's files into a scratch folder of this user's and load it from there."""
     with tempfile.TemporaryDirectory(prefix="penstock-") as scratch:
         folder = Path(scratch)
-        wiring.artifacts.fetch_all([(file.sha256, folder / file.path) for file in logged.files])
+        fetch_files(wiring.artifacts, logged.files, folder)
         return wiring.model_format().load(folder, uri=uri, trusted_types=trusted_types)
+
+
+def load_isolated(
+    wiring: Wiring,
+    logged: LoggedModel,
+    uri: str,
+    trusted_types: Sequence[str] | None = None,
+    limits: Limits | None = None,
+) -> IsolatedModel:
+    """Fetch a logged model's files and load it in a clean process of its own, which the caller closes."""
+    with tempfile.TemporaryDirectory(prefix="penstock-") as scratch:
+        folder = Path(scratch)
+        fetch_files(wiring.artifacts, logged.files, folder)
+        return wiring.model_format().load_isolated(folder, uri=uri, trusted_types=trusted_types, limits=limits)
+
+
+def load_folder_isolated(
+    wiring: Wiring, uri: str, trusted_types: Sequence[str] | None, limits: Limits
+) -> IsolatedModel:
+    """Load an MLmodel folder where it lies in a clean process of its own, which the caller closes."""
+    parsed = parse_model_uri(uri)
+    folder = Path(parsed.path if isinstance(parsed, FolderUri) else uri)
+    return wiring.model_format().load_isolated(folder, uri=uri, trusted_types=trusted_types, limits=limits)
 
 
 def _what_there_is(store: MetadataStore, model: str) -> str:

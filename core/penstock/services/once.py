@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import Any, TypeVar
 
-from penstock.errors import PenstockError
+from penstock.errors import PenstockError, Terminal
 from penstock.model.canonical import digest
 from penstock.model.ids import new_token
 from penstock.model.runs import Attempt, AttemptState, StepId, StepResult
@@ -56,6 +56,21 @@ def once(wiring: Wiring, new: NewAttempt, work: Callable[[Attempt], T], recall: 
         # A store that cannot record the failure must not hide it.
         with suppress(PenstockError):
             wiring.store.end_attempt(StepEnd(begun, AttemptState.FAILED, error=error_text(error)))
+        raise
+
+
+def in_one(wiring: Wiring, new: NewAttempt, work: Callable[[NewAttempt], T]) -> T:
+    """Return `work(new)`: one transaction of the store, in which the step begins, ends, or has been done already.
+
+    A refusal leaves an attempt that ended FAILED with the error's text, and goes on.
+    """
+    try:
+        return work(new)
+    except Terminal as error:
+        with suppress(PenstockError):
+            begun = wiring.store.begin_attempt(new)
+            if isinstance(begun, Attempt):
+                wiring.store.end_attempt(StepEnd(begun, AttemptState.FAILED, error=error_text(error)))
         raise
 
 

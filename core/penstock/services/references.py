@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from penstock.errors import ForeignReference, InvalidValue
@@ -29,15 +29,23 @@ def id_in(given: object, field: str) -> str:
 def check_belongs(
     store: MetadataStore, kind: str, name: str, made_in: str, run: object | None, accept_from: Sequence[str]
 ) -> None:
-    """`ForeignReference` unless a thing was made in `run`, or in a pipeline the caller's code accepts."""
+    """`ForeignReference` unless a thing was made in `run`, in one nested in it, or in a pipeline the code accepts."""
     if run is None:
         return
     expected = id_in(run, "run_id")
-    if made_in == expected:
+    if made_in == expected or expected in _parents(store, made_in):
         return
     if accept_from and store.get_run(made_in).key.pipeline in accept_from:
         return
     raise ForeignReference(kind, name, made_in, expected)
+
+
+def _parents(store: MetadataStore, run_id: str) -> Iterator[str]:
+    """Yield the runs that a run is nested in, from the inside out; a run's parent is older than it, so they end."""
+    parent = store.get_run(run_id).parent_run_id
+    while parent is not None:
+        yield parent
+        parent = store.get_run(parent).parent_run_id
 
 
 def model_uri_in(given: object) -> str:

@@ -9,10 +9,9 @@ from __future__ import annotations
 from penstock.errors import InvalidValue, NotAuthorized, NotFound
 from penstock.model.audit import NewEvent, model_chain
 from penstock.model.ids import check_alias_name, check_model_name, derived_id
+from penstock.model.tenures import held_before
 from penstock.model.versions import AliasMove, Authorization, AuthorizationKind
 from penstock.services.wiring import Wiring
-
-_ROLLBACK = AuthorizationKind.ROLLBACK
 
 
 def rollback(
@@ -28,7 +27,7 @@ def rollback(
     check_alias_name(alias)
     if not isinstance(reason, str) or not reason.strip():
         raise InvalidValue("reason", reason, "why the alias is taken back, in words")
-    moves = [move for move in wiring.store.list_alias_moves(name) if move.alias == alias]
+    moves = wiring.store.list_alias_moves(name, alias)
     if not moves:
         raise NotFound("model alias", f"models:/{name}@{alias}", "It was never set, so there is nothing to go back to")
     current = moves[-1]
@@ -37,19 +36,22 @@ def rollback(
     done = next((move for move in moves if move.authorization.authorization_id == authorization_id), None)
     if done is not None:
         return done
-    target = to if to is not None else _before(moves, current)
+    target = to if to is not None else held_before(moves)
     held = {move.to_version for move in moves}
-    change = f"taking {name}@{alias} back to version {target}"
-    if target is None or target not in held:
-        listed = ", ".join(str(version) for version in sorted(held))
-        raise NotAuthorized(change, f"that version never held {alias!r}", f"Versions that did: {listed}")
+    hint = f"Versions that did: {', '.join(str(version) for version in sorted(held))}"
+    if target is None:
+        why = f"there was nothing before version {current.to_version}"
+        raise NotAuthorized(f"taking {name}@{alias} back", why, f"{hint}. Name one: --to VERSION")
+    if target not in held:
+        change = f"taking {name}@{alias} back to version {target}"
+        raise NotAuthorized(change, f"that version never held {alias!r}", hint)
     if target == current.to_version:
         raise InvalidValue("version to go back to", target, f"another one than {alias!r} points to now")
     version = wiring.store.find_version(name, target)
     if version is None:
         raise NotFound("model version", f"models:/{name}/{target}")
     actor = wiring.actor.to_json()
-    authorization = Authorization(authorization_id, _ROLLBACK, name, None, reason.strip(), actor)
+    authorization = Authorization(authorization_id, AuthorizationKind.ROLLBACK, name, None, reason.strip(), actor)
     event = NewEvent(
         chain=model_chain(name),
         kind="alias_moved",
@@ -58,15 +60,3 @@ def rollback(
         why=reason.strip(),
     )
     return wiring.store.record_rollback(version, alias, authorization, current.generation, event)
-
-
-def _before(moves: list[AliasMove], current: AliasMove) -> int | None:
-    """Return what the alias pointed to before: of the current tenure, not of the rollbacks that led to it.
-
-    After a rollback from 3 to 2, "before" is what 2 had replaced when it was promoted: twice back is two steps back.
-    """
-    if current.authorization.kind is not _ROLLBACK:
-        return current.from_version
-    promoted = (m for m in moves if m.to_version == current.to_version and m.authorization.kind is not _ROLLBACK)
-    first = next(promoted, None)
-    return None if first is None else first.from_version

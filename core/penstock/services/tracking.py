@@ -26,6 +26,8 @@ from penstock.services.references import id_in
 from penstock.services.wiring import Wiring
 
 RUN_ID_VARIABLE = "PENSTOCK_RUN_ID"
+STEP_VARIABLE = "PENSTOCK_STEP"
+MAP_INDEX_VARIABLE = "PENSTOCK_MAP_INDEX"
 
 
 def open_run(
@@ -62,7 +64,7 @@ def open_run(
         name=name or run_key.partition,
         parent_run_id=None if parent is None else id_in(parent, "run_id"),
         logical_date_ms=None if logical_date is None else int(logical_date.timestamp() * 1000),
-        source=source_of_this_process(),
+        source={**source_of_this_process(), **wiring.host},
         actor=wiring.actor.to_json(),
         deadline_s=deadline_s,
         first=first,
@@ -72,18 +74,30 @@ def open_run(
     return ActiveRun(wiring, run, created=created, opened=True)
 
 
-def join_run(wiring: Wiring, run: object = None, *, step: str = "main", map_index: int = -1) -> ActiveRun:
+def join_run(wiring: Wiring, run: object = None, *, step: str | None = None, map_index: int | None = None) -> ActiveRun:
     """Return a handle on an open run, by reference, id or the environment (`PENSTOCK_RUN_ID`).
 
-    What is logged through it belongs to `step`; processes that log side by side use different step names or indices.
+    What is logged through it belongs to `step` (default: `PENSTOCK_STEP` and `PENSTOCK_MAP_INDEX` where the run comes
+    from the environment, else `main`); processes that log side by side use different step names or indices.
     """
     if run is None:
         run = os.environ.get(RUN_ID_VARIABLE)
         if run is None:
             expected = f"a run reference, a run id, or {RUN_ID_VARIABLE} in the environment"
             raise InvalidValue("run", None, expected)
+        step = step or os.environ.get(STEP_VARIABLE)
+        map_index = _map_index_in_environment() if map_index is None else map_index
     run_id = check_run_id(id_in(run, "run_id"))
-    return ActiveRun(wiring, wiring.store.get_run(run_id), step=check_step_name(step), map_index=map_index)
+    place = check_step_name(step or "main")
+    return ActiveRun(wiring, wiring.store.get_run(run_id), step=place, map_index=-1 if map_index is None else map_index)
+
+
+def _map_index_in_environment() -> int:
+    text = os.environ.get(MAP_INDEX_VARIABLE) or "-1"
+    try:
+        return int(text)
+    except ValueError as error:
+        raise InvalidValue(MAP_INDEX_VARIABLE, text, "a map index, -1 where nothing is mapped") from error
 
 
 def close_run(wiring: Wiring, run: object, status: RunStatus | str = RunStatus.FINISHED, reason: str = "") -> Run:
@@ -98,9 +112,28 @@ def close_run(wiring: Wiring, run: object, status: RunStatus | str = RunStatus.F
     return wiring.store.end_run(id_in(run, "run_id"), final, reason, wiring.actor.to_json())
 
 
-def reap(wiring: Wiring) -> Sequence[Lapsed]:
-    """End what has lapsed: attempts silent for longer than their lease, and the runs left without anybody."""
-    return wiring.store.reap(wiring.actor.to_json())
+def reap(wiring: Wiring, dead: Mapping[str, Any] | None = None) -> Sequence[Lapsed]:
+    """End what has lapsed: attempts silent for longer than their lease, and the runs left without anybody.
+
+    With `dead` instead the attempts at these coordinates of an orchestrator that has seen them die.
+    """
+    if dead is not None and not dead:
+        raise InvalidValue("dead", {}, "an orchestrator's coordinates: without any, every attempt would be ended")
+    return wiring.store.reap(wiring.actor.to_json(), dead)
+
+
+def settle_run(wiring: Wiring, run: object, status: RunStatus | str, reason: str = "") -> Run:
+    """End a run with what its orchestrator found when all work was over, whatever has ended it before.
+
+    A run that has ended stays as it is, unless it was KILLED or FAILED and the orchestrator knows that all went well
+    after all (somebody marked the killed task a success): then it is reopened and ended FINISHED, both on record.
+    """
+    found = wiring.store.get_run(id_in(run, "run_id"))
+    if found.status.ended and status in {RunStatus.FINISHED, RunStatus.FINISHED.value}:
+        if found.status is RunStatus.FINISHED:
+            return found
+        found = open_run(wiring, found.experiment, found.key).record
+    return found if found.status.ended else close_run(wiring, found.run_id, status, reason)
 
 
 def source_of_this_process() -> Mapping[str, Any]:

@@ -11,6 +11,8 @@ from typing import Any
 from penstock.model.audit import Actor
 from penstock.model.runs import LEASE_S
 from penstock.ports import ArtifactStore, DataReader, Evaluator, MetadataStore, ModelFormat
+from penstock.ports.model_trial import ModelTrial
+from penstock.ports.scorer import Scorer
 
 
 @dataclass(frozen=True)
@@ -22,6 +24,8 @@ class Wiring:
     model_format: Callable[[], ModelFormat]
     evaluator: Callable[[], Evaluator]
     reader: Callable[[], DataReader]
+    scorer: Callable[[], Scorer]
+    trial: ModelTrial
     actor: Actor
     host: Mapping[str, Any] = field(default_factory=dict)
     lease_s: float = LEASE_S

@@ -6,8 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from penstock.model.decisions import Outcome, RuleOutcome, Verdict
-from penstock.services.deciding.bounds import Bound, plain_number
-from penstock.services.deciding.readings import Reading
+from penstock.services.deciding.bounds import Bound, Estimate, plain_number
 
 WORDS = {Outcome.PASSED: "holds", Outcome.FAILED: "does not hold", Outcome.UNDECIDABLE: "cannot be decided"}
 _VERDICTS = {
@@ -52,17 +51,29 @@ def settled(
     return RuleOutcome(rule, Outcome.PASSED if holds else Outcome.FAILED, reason, "", compared or {})
 
 
-def bounded(rule: Mapping[str, Any], reading: Reading, bounds: Sequence[Bound], seen: Mapping[str, Any]) -> RuleOutcome:
-    """Return whether a usable reading is inside all `bounds`; the sentence is about the nearest flip."""
-    broken = [bound for bound in bounds if not bound.admits(reading.value)]
+def bounded(
+    rule: Mapping[str, Any], estimate: Estimate, bounds: Sequence[Bound], seen: Mapping[str, Any]
+) -> RuleOutcome:
+    """Return whether an estimate is inside all `bounds`; the sentence is about the nearest flip.
+
+    What straddles a bound is undecidable with the cause `straddles` where an interval does, `within_error` where only
+    the measurement's own error bound does.
+    """
+    judged = [bound.judge(estimate) for bound in bounds]
+    outcome = all_hold(judgement.outcome for judgement in judged)
     # Outside, the flip is nearest at the bound that is missed; inside, at the bound that is closest.
-    telling = min(broken or bounds, key=lambda bound: bound.distance(reading.value))
+    deciding = [judgement for judgement in judged if judgement.outcome is outcome]
+    telling = min(deciding, key=lambda judgement: judgement.distance)
     compared = {
         **seen,
+        **estimate.how,
         "bounds": [{"side": b.side.value, "value": plain_number(b.exact)} for b in bounds],
-        "distance": plain_number(telling.distance(reading.value)),
+        "distance": plain_number(telling.distance),
     }
-    return settled(rule, not broken, telling.sentence(reading.label, reading.value), compared)
+    reason = telling.sentence
+    if outcome is Outcome.UNDECIDABLE:
+        return undecidable(rule, "straddles" if "confidence" in estimate.how else "within_error", reason, compared)
+    return settled(rule, outcome is Outcome.PASSED, reason, compared)
 
 
 def combined(

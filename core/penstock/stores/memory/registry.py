@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
-from penstock.errors import Conflict, NotAuthorized, NotFound
+from collections.abc import Mapping
+from typing import Any
+
+from penstock.errors import Conflict, InvalidValue, NotAuthorized, NotFound
+from penstock.model import guarding
 from penstock.model.ids import derived_id
+from penstock.model.load_checks import LoadCheck, check_may_be_pointed_to
+from penstock.model.names import likeness
 from penstock.model.versions import Alias, AliasMove, Authorization, AuthorizationKind, LoggedModel, ModelVersion
-from penstock.stores.memory.state import State, time_of
+from penstock.stores.memory import ungated
+from penstock.stores.memory.state import State, plain, time_of
 
 
 def authorize(state: State, decision_id: str) -> None:
@@ -36,7 +43,15 @@ def add_version(
             if (version.model, version.payload_digest) != (model, stored.payload_digest):
                 raise NotAuthorized(change, f"its decision has registered {version.uri}")
             return version, False
-    covering = _covering(state, authorization, change, model, stored.payload_digest, None)
+    covering = _covering(state, authorization, change, model, stored.payload_digest, None, now_ms)
+    if stored.deleted or state.run(stored.run_id).run.deleted:
+        raise guarding.deleted_model(stored.uri)
+    if model not in state.registered:
+        for name in state.registered:
+            if likeness(name) == likeness(model):
+                raise InvalidValue(
+                    "model name", model, f"a name that cannot be taken for {name!r}, which is registered"
+                )
     versions = state.versions.setdefault(model, [])
     state.registered.setdefault(model, time_of(now_ms))
     number, digest = len(versions) + 1, stored.payload_digest
@@ -46,36 +61,80 @@ def add_version(
 
 
 def move_alias(
-    state: State, version: ModelVersion, alias: str, authorization: Authorization, expected_generation: int, now_ms: int
+    state: State,
+    version: ModelVersion,
+    alias: str,
+    authorization: Authorization,
+    expected_generation: int,
+    actor: Mapping[str, Any],
+    now_ms: int,
 ) -> tuple[AliasMove, bool]:
     """Point an alias to a version by compare-and-swap; return the move and whether this call made it."""
     name = f"{version.model}@{alias}"
+    made = (authorization.authorization_id, version.model, alias)
     for move in state.moves:
-        if (move.authorization.authorization_id, move.alias) == (authorization.authorization_id, alias):
+        if (move.authorization.authorization_id, move.model, move.alias) == made:
             return move, False
-    target = next((v for v in state.versions.get(version.model, []) if v.version == version.version), None)
-    if target is None:
-        raise NotFound("model version", version.uri)
-    covering = _covering(state, authorization, f"moving {name}", target.model, target.payload_digest, alias)
-    return _swap(state, target, alias, covering, expected_generation, now_ms), True
+    target = find_version(state, version.model, version.version)
+    change = f"moving {name}"
+    covering = _covering(state, authorization, change, target.model, target.payload_digest, alias, now_ms)
+    return _swap(state, target, alias, covering, expected_generation, actor, now_ms), True
 
 
 def roll_back(
-    state: State, version: ModelVersion, alias: str, authorization: Authorization, expected_generation: int, now_ms: int
+    state: State,
+    version: ModelVersion,
+    alias: str,
+    authorization: Authorization,
+    expected_generation: int,
+    actor: Mapping[str, Any],
+    now_ms: int,
 ) -> tuple[AliasMove, bool]:
     """Point an alias back to a version that held it before; return the move and whether this call made it."""
     moves = [move for move in state.moves if (move.model, move.alias) == (version.model, alias)]
     for move in moves:
         if move.authorization.authorization_id == authorization.authorization_id:
             return move, False
+    change = f"moving {version.model}@{alias}"
     if version.version not in {move.to_version for move in moves}:
-        raise NotAuthorized(f"moving {version.model}@{alias}", f"version {version.version} never held it")
+        raise NotAuthorized(change, f"version {version.version} never held it")
+    target = find_version(state, version.model, version.version)
+    if authorization.authorization_id in state.authorizations:
+        raise NotAuthorized(change, "its authorization is on record for another change")
     state.authorizations[authorization.authorization_id] = authorization
-    return _swap(state, version, alias, authorization, expected_generation, now_ms), True
+    return _swap(state, target, alias, authorization, expected_generation, actor, now_ms, held_before=True), True
+
+
+def find_version(state: State, model: str, number: int) -> ModelVersion:
+    """Return a version, whatever its state; `NotFound` if there is none."""
+    versions = state.versions.get(model, [])
+    if not 0 < number <= len(versions):
+        raise NotFound("model version", f"models:/{model}/{number}")
+    return versions[number - 1]
+
+
+def last_check(state: State, version: ModelVersion) -> LoadCheck | None:
+    """Return the load check of a version that counts; None if it was never checked."""
+    checks = state.checks.get((version.model, version.version), [])
+    return checks[-1] if checks else None
+
+
+def _check_protection(state: State, covering: Authorization, alias: str, change: str, actor: Mapping[str, Any]) -> None:
+    changes = state.protections.get((covering.model, alias), [])
+    if changes:
+        changes[-1].check_move(change, covering.kind, actor)
 
 
 def _swap(
-    state: State, target: ModelVersion, alias: str, covering: Authorization, expected_generation: int, now_ms: int
+    state: State,
+    target: ModelVersion,
+    alias: str,
+    covering: Authorization,
+    expected_generation: int,
+    actor: Mapping[str, Any],
+    now_ms: int,
+    *,
+    held_before: bool = False,
 ) -> AliasMove:
     name = f"{target.model}@{alias}"
     current = state.aliases.get((target.model, alias))
@@ -83,19 +142,31 @@ def _swap(
     if generation != expected_generation:
         won = "unset" if current is None else f"version {current.version}, generation {current.generation}"
         raise Conflict("alias", name, f"generation {expected_generation}, as when the decision was made", won)
+    change = f"moving {name}"
+    _check_protection(state, covering, alias, change, actor)
+    check_may_be_pointed_to(target, last_check(state, target), change, held_before=held_before)
     moved_at = time_of(now_ms)
+    if current is not None and current.moved_at is not None:
+        moved_at = max(moved_at, current.moved_at)
     state.aliases[target.model, alias] = Alias(target.model, alias, target.version, generation + 1, moved_at)
     before = None if current is None else current.version
-    move = AliasMove(target.model, alias, before, target.version, generation + 1, covering, moved_at)
+    move = AliasMove(target.model, alias, before, target.version, generation + 1, covering, moved_at, plain(actor))
     state.moves.append(move)
     return move
 
 
 def _covering(
-    state: State, authorization: Authorization, change: str, model: str, payload: str, alias: str | None
+    state: State, authorization: Authorization, change: str, model: str, payload: str, alias: str | None, now_ms: int
 ) -> Authorization:
-    """Return the authorization on record, judged by the decision that gave it and not by what the caller says."""
+    """Return the authorization on record, judged by what gave it and not by what the caller says."""
     stored = state.authorizations.get(authorization.authorization_id)
+    if stored is not None and stored.kind is AuthorizationKind.OVERRIDE:
+        state.overrides[stored.authorization_id].check_covers(change, model, payload, alias, now_ms)
+        return stored
+    if stored is None and authorization.kind is AuthorizationKind.UNGATED:
+        return ungated.allow(state, authorization, change, model)
+    if stored is not None and stored.kind is AuthorizationKind.UNGATED:
+        raise NotAuthorized(change, "an ungated model's authorization is for one change, and this one has been used")
     if stored is None or stored.decision_id is None:
         raise NotAuthorized(change, "there is no such authorization on record")
     decision = state.decisions[stored.decision_id]

@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from penstock.errors import Conflict, NotFound
+from penstock.model import guarding
 from penstock.model.audit import NewEvent, experiment_chain
 from penstock.model.runs import AttemptState, Lapsed, Run, RunStatus, StepId
 from penstock.ports import NewRun
@@ -17,6 +18,8 @@ def open(state: State, new: NewRun, now_ms: int) -> tuple[Run, bool]:
     """Return the run with this id, creating it where it is not there yet."""
     if new.run_id in state.runs:
         record = state.runs[new.run_id]
+        if record.run.deleted:
+            raise guarding.gone_run(record.run)
         if record.run.experiment != new.experiment:
             raise Conflict(
                 "run key", new.key, f"experiment {new.experiment!r}", f"a run of experiment {record.run.experiment!r}"
@@ -66,24 +69,50 @@ def end(state: State, run_id: str, status: RunStatus, reason: str, actor: Mappin
     return record.run
 
 
-def reap(state: State, actor: Mapping[str, Any], now_ms: int) -> list[Lapsed]:
-    """End the attempts whose lease has run out, and the runs that are left without anybody."""
+def lapsed(state: State, now_ms: int) -> list[str]:
+    """The ids of running runs that have a lapsed attempt or are past their deadline."""
+
+    def is_lapsed(record: RunRecord) -> bool:
+        attempts = [attempt for found in record.steps.values() for attempt in found.attempts]
+        silent = any(a.state is AttemptState.RUNNING and (a.lease_expires_ms or now_ms) < now_ms for a in attempts)
+        return silent or (record.deadline_ms is not None and record.deadline_ms < now_ms)
+
+    found = state.runs.items()
+    return sorted(run_id for run_id, r in found if r.run.status is RunStatus.RUNNING and is_lapsed(r))
+
+
+def reap(state: State, actor: Mapping[str, Any], now_ms: int, dead: Mapping[str, Any] | None = None) -> list[Lapsed]:
+    """End the attempts whose lease has run out (or that are in `dead`), and the runs that are left without anybody."""
     lapsed: list[Lapsed] = []
     for run_id, record in sorted(state.runs.items()):
         if record.run.status is RunStatus.RUNNING:
-            lapsed += _reap_run(state, run_id, record, actor, now_ms)
+            lapsed += _reap_run(state, run_id, record, actor, now_ms, dead)
     return lapsed
 
 
-def _reap_run(state: State, run_id: str, record: RunRecord, actor: Mapping[str, Any], now_ms: int) -> list[Lapsed]:
+def _reap_run(
+    state: State,
+    run_id: str,
+    record: RunRecord,
+    actor: Mapping[str, Any],
+    now_ms: int,
+    dead: Mapping[str, Any] | None,
+) -> list[Lapsed]:
     running = [
         (step, attempt)
         for step, found in sorted(record.steps.items(), key=lambda item: (item[0].name, item[0].map_index))
         for attempt in found.attempts
         if attempt.state is AttemptState.RUNNING
     ]
-    silent = [(step, attempt) for step, attempt in running if (attempt.lease_expires_ms or now_ms) < now_ms]
-    reasons = [_lapse(step, attempt, now_ms) for step, attempt in silent]
+    if dead is None:
+        silent = [(step, attempt) for step, attempt in running if (attempt.lease_expires_ms or now_ms) < now_ms]
+        why_lapsed = "was silent for longer than its lease"
+    else:
+        silent = [(step, attempt) for step, attempt in running if dead.items() <= attempt.host.items()]
+        why_lapsed = "died with its task"
+        if not silent:
+            return []
+    reasons = [_lapse(step, attempt, why_lapsed, now_ms) for step, attempt in silent]
     late = record.deadline_ms is not None and record.deadline_ms < now_ms
     ends = len(silent) == len(running) and (late or bool(silent))
     if ends:
@@ -97,8 +126,8 @@ def _reap_run(state: State, run_id: str, record: RunRecord, actor: Mapping[str, 
     ]
 
 
-def _lapse(step: StepId, attempt: AttemptRecord, now_ms: int) -> str:
-    reason = f"step {step}: attempt {attempt.attempt.number} was silent for longer than its lease"
+def _lapse(step: StepId, attempt: AttemptRecord, why: str, now_ms: int) -> str:
+    reason = f"step {step}: attempt {attempt.attempt.number} {why}"
     attempt.state, attempt.ended_ms, attempt.lease_expires_ms = AttemptState.LAPSED, now_ms, None
     attempt.error = reason
     return reason

@@ -9,13 +9,23 @@ from datetime import UTC, datetime
 from typing import Any
 
 from penstock.errors import NotFound
+from penstock.model.approvals import ApprovalAnswer, ApprovalRequest
 from penstock.model.audit import GENESIS, AuditEvent, ChainId, NewEvent, event_hash
 from penstock.model.canonical import canonical_json
 from penstock.model.data import Dataset
 from penstock.model.decisions import GateDecision
 from penstock.model.evaluations import Evaluation
+from penstock.model.load_checks import LoadCheck
+from penstock.model.looks import Look
+from penstock.model.notes import Note
+from penstock.model.overrides import Anchor, Override
+from penstock.model.probation import AliasProbation, ProbationJudgement
+from penstock.model.protection import AliasProtection
+from penstock.model.retention import RetentionPolicy
 from penstock.model.runs import Attempt, AttemptState, Run, StepId, StepResult
+from penstock.model.ungated import GateDeclaration
 from penstock.model.versions import Alias, AliasMove, Authorization, FileEntry, LoggedModel, ModelVersion
+from penstock.model.webhooks import Delivery, Webhook
 
 Point = tuple[str, int, int, str, float]
 """A metric's name, step, time in ms, kind and value: its whole identity within an attempt."""
@@ -65,11 +75,34 @@ class RunRecord:
 
 @dataclass
 class ModelRecord:
-    """A logged model and the attempt that logged it last."""
+    """A logged model and the attempt that logged it last, as which of its run's models by that name."""
 
     model: LoggedModel
     step: StepId
     attempt: int
+    logged_ms: int
+    purged: bool = False
+
+
+@dataclass
+class CondemnedBlob:
+    """Bytes about to be deleted: how many, how far, and by which sweep."""
+
+    size_bytes: int
+    state: str
+    at_ms: int
+    sweep: str = ""
+
+
+@dataclass
+class WebhookRecord:
+    """A webhook, who delivers for it, and how far: chain → (sequence, failures, not before)."""
+
+    webhook: Webhook
+    claim: str = ""
+    claimed_until_ms: int = 0
+    cursors: dict[ChainId, tuple[int, int, int]] = field(default_factory=dict)
+    deliveries: list[Delivery] = field(default_factory=list)
 
 
 @dataclass
@@ -87,6 +120,23 @@ class State:
     aliases: dict[tuple[str, str], Alias] = field(default_factory=dict)
     moves: list[AliasMove] = field(default_factory=list)
     chains: dict[ChainId, list[AuditEvent]] = field(default_factory=dict)
+    looks: dict[str, list[Look]] = field(default_factory=dict)
+    set_questions: dict[str, list[str]] = field(default_factory=dict)
+    requests: dict[str, ApprovalRequest] = field(default_factory=dict)
+    answers: dict[str, ApprovalAnswer] = field(default_factory=dict)
+    overrides: dict[str, Override] = field(default_factory=dict)
+    anchors: dict[str, list[Anchor]] = field(default_factory=dict)
+    webhooks: dict[str, WebhookRecord] = field(default_factory=dict)
+    cursors: dict[str, dict[str, int]] = field(default_factory=dict)
+    checks: dict[tuple[str, int], list[LoadCheck]] = field(default_factory=dict)
+    protections: dict[tuple[str, str], list[AliasProtection]] = field(default_factory=dict)
+    notes: dict[tuple[str, int], dict[str, Note]] = field(default_factory=dict)
+    retention: dict[tuple[str, str], RetentionPolicy] = field(default_factory=dict)
+    condemned: dict[str, CondemnedBlob] = field(default_factory=dict)
+    collector: tuple[str, int] = ("", 0)
+    declarations: dict[str, list[GateDeclaration]] = field(default_factory=dict)
+    probations: dict[tuple[str, str, int], AliasProbation] = field(default_factory=dict)
+    probation_judgements: dict[tuple[str, str, int], list[ProbationJudgement]] = field(default_factory=dict)
 
     def run(self, run_id: str) -> RunRecord:
         """Return a run; `NotFound` if there is none."""
@@ -114,6 +164,24 @@ class State:
                 hash=event_hash(event, sequence, now_ms, previous),
             )
         )
+
+
+_RECORDS = {AttemptRecord, StepRecord, RunRecord, ModelRecord, CondemnedBlob, WebhookRecord, State}
+_CHANGEABLE: set[type] = {dict, list, set, *_RECORDS}
+
+
+def copied(value: Any) -> Any:
+    """Return a copy that changes nothing here when it is changed: of containers and records, down to frozen values."""
+    kind = type(value)
+    if kind is dict:
+        return {key: copied(held) if type(held) in _CHANGEABLE else held for key, held in value.items()}
+    if kind is list:
+        return [copied(held) if type(held) in _CHANGEABLE else held for held in value]
+    if kind is set:
+        return set(value)
+    copy = object.__new__(kind)
+    copy.__dict__.update(copied(vars(value)))
+    return copy
 
 
 def plain(value: Any) -> Any:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from penstock.errors import Conflict, Fenced
+from penstock.model import guarding
+from penstock.model.history import MetricHistory
 from penstock.model.runs import (
     Attempt,
     AttemptState,
@@ -22,10 +22,17 @@ from penstock.stores.memory import runs
 from penstock.stores.memory.state import AttemptRecord, Point, RunRecord, State, StepRecord, plain, time_of
 
 
+def begun(state: State, step: StepEnd | NewAttempt, now_ms: int) -> Attempt | StepResult:
+    """Return the attempt that ends a step; a step that is to begin with this change begins now."""
+    return begin(state, step, now_ms) if isinstance(step, NewAttempt) else step.attempt
+
+
 def begin(state: State, new: NewAttempt, now_ms: int) -> Attempt | StepResult:
     """Return the stored result, or begin a new attempt that fences every earlier one of the step."""
     record = state.run(new.step.run_id)
     step = record.steps.get(new.step)
+    if record.run.deleted:
+        raise guarding.gone_run(record.run)
     if record.run.status in {RunStatus.FAILED, RunStatus.KILLED}:
         runs.reopen(state, record, new.actor, now_ms)
     if step is not None and new.inputs_digest in step.results and not new.always:
@@ -68,7 +75,10 @@ def _own(step: StepRecord, attempt: Attempt) -> AttemptRecord | None:
 def end(state: State, ending: StepEnd, now_ms: int) -> StepResult | None:
     """End an attempt for good; ending it again in the same way changes nothing."""
     attempt = ending.attempt
-    step = state.run(attempt.step.run_id).steps.get(attempt.step, StepRecord())
+    run = state.run(attempt.step.run_id)
+    if run.run.deleted and ending.state is AttemptState.DONE:
+        raise guarding.deleted_run(attempt.step.run_id)
+    step = run.steps.get(attempt.step, StepRecord())
     found = _own(step, attempt)
     if found is not None and found.state is ending.state:
         return step.results.get(attempt.inputs_digest)
@@ -113,11 +123,16 @@ def points(record: RunRecord) -> list[Point]:
     return [point for _, point in sorted(keyed)]
 
 
-def metric_points(state: State, run_id: str, name: str) -> Sequence[tuple[int, int, float]]:
-    """Return (step, time in ms, value) of a metric's current points; none for a run that is not there."""
+def metric_points(state: State, run_id: str, name: str) -> MetricHistory:
+    """Return a metric's current points; none for a run that is not there."""
     record = state.runs.get(run_id)
-    found = [] if record is None else points(record)
-    return [(point[1], point[2], join_value(point[3], point[4])) for point in found if point[0] == name]
+    history = MetricHistory()
+    for found, step, time_ms, kind, value in [] if record is None else points(record):
+        if found == name:
+            history.steps.append(step)
+            history.times_ms.append(time_ms)
+            history.values.append(join_value(kind, value))
+    return history
 
 
 def details(state: State, run_id: str) -> RunDetails:

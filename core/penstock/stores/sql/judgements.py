@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import sqlalchemy as sa
 
 from penstock.errors import NotFound
+from penstock.failpoints import failpoint
 from penstock.model.canonical import canonical_json
 from penstock.model.decisions import GateDecision
 from penstock.model.evaluations import Evaluation
@@ -15,6 +16,10 @@ from penstock.model.versions import Authorization, AuthorizationKind
 from penstock.stores.sql.dialects import insert_or_ignore, now_ms
 from penstock.stores.sql.rows import authorization_of, decision_of, evaluation_of
 from penstock.stores.sql.tables import authorizations, decisions, evaluations
+
+# Built once: building a statement costs as much as running it.
+_DOCUMENT = sa.select(decisions.c.document, decisions.c.created_ms)  # all that a decision is read from
+_DECISION = _DOCUMENT.where(decisions.c.decision_id == sa.bindparam("its_id"))
 
 
 def add_evaluation(connection: sa.Connection, evaluation: Evaluation) -> bool:
@@ -31,6 +36,7 @@ def add_evaluation(connection: sa.Connection, evaluation: Evaluation) -> bool:
             "created_ms": now_ms(connection),
         },
     )
+    failpoint("evaluation.inserted")
     return added.rowcount == 1
 
 
@@ -41,6 +47,16 @@ def get_evaluation(connection: sa.Connection, evaluation_id: str) -> Evaluation:
     if row is None:
         raise NotFound("evaluation", evaluation_id)
     return evaluation_of(row)
+
+
+def judged_runs(connection: sa.Connection, after: str, limit: int) -> Sequence[str]:
+    """Return the ids of the first runs after one that have evaluations or decisions, in order."""
+    judged = [
+        sa.select(column).where(column > after).distinct().order_by(column).limit(limit).subquery()
+        for column in (evaluations.c.run_id, decisions.c.run_id)
+    ]
+    both = sa.union(*(sa.select(some.c.run_id) for some in judged)).subquery()
+    return connection.scalars(sa.select(both.c.run_id).order_by(both.c.run_id).limit(limit)).all()
 
 
 def list_evaluations(connection: sa.Connection, run_id: str) -> Sequence[Evaluation]:
@@ -72,6 +88,7 @@ def add_decision(connection: sa.Connection, decision: GateDecision) -> bool:
             "created_ms": time_ms,
         },
     )
+    failpoint("decision.inserted")
     if decision.passed and added.rowcount == 1:
         connection.execute(
             sa.insert(authorizations),
@@ -86,13 +103,13 @@ def add_decision(connection: sa.Connection, decision: GateDecision) -> bool:
                 "created_ms": time_ms,
             },
         )
+        failpoint("decision.authorized")
     return added.rowcount == 1
 
 
 def get_decision(connection: sa.Connection, decision_id: str) -> GateDecision:
     """Return a decision; `NotFound` if there is none."""
-    query = sa.select(decisions).where(decisions.c.decision_id == decision_id)
-    row = connection.execute(query).mappings().first()
+    row = connection.execute(_DECISION, {"its_id": decision_id}).mappings().first()
     if row is None:
         raise NotFound("decision", decision_id)
     return decision_of(row)
@@ -100,9 +117,19 @@ def get_decision(connection: sa.Connection, decision_id: str) -> GateDecision:
 
 def list_decisions(connection: sa.Connection, run_id: str) -> Sequence[GateDecision]:
     """Return the decisions on a run's evaluations, oldest first."""
-    query = sa.select(decisions).where(decisions.c.run_id == run_id)
+    query = _DOCUMENT.where(decisions.c.run_id == run_id)
     rows = connection.execute(query.order_by(decisions.c.created_ms, decisions.c.decision_id))
     return [decision_of(row) for row in rows.mappings()]
+
+
+def read_decisions(connection: sa.Connection, model: str | None) -> Iterator[GateDecision]:
+    """Yield decisions, oldest first, without holding them all; of one model if it is named."""
+    query = _DOCUMENT.where(decisions.c.workspace == WORKSPACE)
+    if model is not None:
+        query = query.where(decisions.c.model == model)
+    ordered = query.order_by(decisions.c.created_ms, decisions.c.decision_id)
+    for row in connection.execution_options(yield_per=200).execute(ordered).mappings():
+        yield decision_of(row)
 
 
 def find_authorization(connection: sa.Connection, decision_id: str) -> Authorization | None:

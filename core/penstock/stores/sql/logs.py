@@ -8,20 +8,32 @@ from typing import Any
 import sqlalchemy as sa
 
 from penstock.errors import Conflict
+from penstock.failpoints import failpoint
 from penstock.model.canonical import canonical_json
 from penstock.model.data import Dataset
-from penstock.model.runs import Attempt, LogBatch, RunDetails, join_value, split_value
-from penstock.stores.sql import runs, steps
-from penstock.stores.sql.dialects import insert_or_ignore, insert_or_replace, now_ms
+from penstock.model.runs import Attempt, LogBatch, Metric, RunDetails, split_value
+from penstock.stores.sql import history, postgres, runs, steps
+from penstock.stores.sql.dialects import add_rows, insert_or_ignore, insert_or_replace, now_ms
 from penstock.stores.sql.rows import dataset_of, step_of
 from penstock.stores.sql.tables import attempts, inputs, metrics, params, tags
 from penstock.stores.sql.tables import steps as step_heads
 
-# By training step and time; what comes after only makes the order the same on every database.
-_POINTS = (
-    *(metrics.c.metric_step, metrics.c.time_ms),
-    *(metrics.c.step, metrics.c.map_index, metrics.c.attempt, metrics.c.kind, metrics.c.value),
-)
+
+def holds_points_only(batch: LogBatch) -> bool:
+    """Whether there is nothing in a batch but metrics."""
+    return bool(batch.metrics) and not (batch.params or batch.tags or batch.inputs)
+
+
+def write_for(connection: sa.Connection, attempt: Attempt, batch: LogBatch) -> None:
+    """Write a whole batch, or raise `Fenced`; renews the attempt's lease. Metrics alone are one statement."""
+    if holds_points_only(batch) and connection.dialect.name == "postgresql":
+        time_ms = now_ms(connection)
+        lease_expires_ms = time_ms + int(attempt.lease_s * 1000)
+        if not postgres.log_points(connection, attempt, lease_expires_ms, _columns(batch.metrics, time_ms)):
+            raise steps.fenced(connection, attempt)
+        return
+    steps.check_may_write(connection, attempt)
+    write(connection, attempt, batch)
 
 
 def write(connection: sa.Connection, attempt: Attempt, batch: LogBatch) -> None:
@@ -29,21 +41,18 @@ def write(connection: sa.Connection, attempt: Attempt, batch: LogBatch) -> None:
     place = steps.place(attempt)
     time_ms = now_ms(connection)
     if batch.metrics:
-        points = []
-        for metric in batch.metrics:
-            kind, value = split_value(metric.value)
-            at_ms = time_ms if metric.time is None else int(metric.time.timestamp() * 1000)
-            point = {"name": metric.name, "metric_step": metric.step, "time_ms": at_ms}
-            points.append({**place, **point, "kind": kind.value, "value": 0.0 if value is None else value})
-        connection.execute(insert_or_ignore(connection, metrics), points)
+        add_rows(connection, metrics, place, _columns(batch.metrics, time_ms))
+        failpoint("log.metrics")
     if batch.params:
         _write_params(connection, attempt, batch)
+        failpoint("log.params")
     if batch.tags:
         run_id = attempt.step.run_id
         connection.execute(
             insert_or_replace(connection, tags, ("run_id", "name")),
             [{"run_id": run_id, "name": name, "value": value} for name, value in sorted(batch.tags.items())],
         )
+        failpoint("log.tags")
     if batch.inputs:
         connection.execute(
             insert_or_ignore(connection, inputs),
@@ -51,18 +60,26 @@ def write(connection: sa.Connection, attempt: Attempt, batch: LogBatch) -> None:
         )
 
 
+def _columns(points: Sequence[Metric], time_ms: int) -> dict[str, list[Any]]:
+    split = [split_value(point.value) for point in points]
+    return {
+        "name": [point.name for point in points],
+        "metric_step": [point.step for point in points],
+        "time_ms": [time_ms if point.time is None else int(point.time.timestamp() * 1000) for point in points],
+        "kind": [kind.value for kind, _ in split],
+        "value": [0.0 if value is None else value for _, value in split],
+    }
+
+
 def _input_columns(dataset: Dataset) -> dict[str, object]:
-    columns: dict[str, object] = dict(dataset.__dict__)
-    columns["columns"] = canonical_json(columns.pop("schema"))
-    return columns
+    columns: dict[str, object] = {name: getattr(dataset, name) for name in ("role", "name", "digest", "rows", "source")}
+    return {**columns, "columns": canonical_json(dict(dataset.schema)), "facts": canonical_json(dataset.facts)}
 
 
 def _write_params(connection: sa.Connection, attempt: Attempt, batch: LogBatch) -> None:
-    place = steps.place(attempt)
-    connection.execute(
-        insert_or_ignore(connection, params),
-        [{**place, "name": name, "value": value} for name, value in batch.params.items()],
-    )
+    columns = {"name": list(batch.params), "value": list(batch.params.values())}
+    if add_rows(connection, params, steps.place(attempt), columns) == len(batch.params):
+        return
     stored = connection.execute(
         sa.select(params.c.name, params.c.value).where(
             steps.at(params, attempt.step),
@@ -76,15 +93,6 @@ def _write_params(connection: sa.Connection, attempt: Attempt, batch: LogBatch) 
             raise Conflict("param", name, repr(batch.params[name]), repr(value), hint)
 
 
-def points(connection: sa.Connection, run_id: str, name: str) -> Sequence[tuple[int, int, float]]:
-    """Return (step, time in ms, value) of a metric's current points, by step and time."""
-    query = steps.visible(metrics, run_id).where(metrics.c.name == name).order_by(*_POINTS)
-    # A history may have a million points: only the columns that are asked for, and no work on a finite value.
-    columns = (metrics.c.metric_step, metrics.c.time_ms, metrics.c.kind, metrics.c.value)
-    rows = connection.execute(query.with_only_columns(*columns))
-    return [(step, at, value if kind == "finite" else join_value(kind, value)) for step, at, kind, value in rows]
-
-
 def _ordered(table: sa.Table, run_id: str) -> sa.Select[Any]:
     """What current attempts wrote, a later attempt after an earlier one: where both have a name, the later counts."""
     return steps.visible(table, run_id).order_by(table.c.step, table.c.map_index, table.c.attempt)
@@ -93,9 +101,6 @@ def _ordered(table: sa.Table, run_id: str) -> sa.Select[Any]:
 def details(connection: sa.Connection, run_id: str) -> RunDetails:
     """Return a run with what its current attempts have logged; of each metric its last point."""
     run = runs.get(connection, run_id)
-    last: dict[str, float] = {}
-    for row in connection.execute(steps.visible(metrics, run_id).order_by(*_POINTS)):
-        last[row.name] = join_value(row.kind, row.value)
     newest = (
         sa.select(attempts, step_heads.c.generation)
         .join(
@@ -114,7 +119,7 @@ def details(connection: sa.Connection, run_id: str) -> RunDetails:
     return RunDetails(
         run=run,
         params={row.name: row.value for row in connection.execute(_ordered(params, run_id))},
-        metrics=last,
+        metrics=history.last(connection, run_id),
         tags={row.name: row.value for row in connection.execute(sa.select(tags).where(tags.c.run_id == run_id))},
         inputs=tuple(dataset_of(row) for row in connection.execute(read).mappings()),
         steps=tuple(step_of(row) for row in connection.execute(newest).mappings()),

@@ -6,20 +6,51 @@ method reads belongs to one moment. Whatever waits has a deadline.
 
 from __future__ import annotations
 
+import select
+import sys
+import time
+from array import array
+from collections.abc import Hashable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, InvalidatePoolError
 
 from penstock.errors import Busy, InvalidValue, MissingExtra, NotFound, PenstockError, StoreUnavailable
-from penstock.stores.sql.database import LOCK_TIMEOUT_S, Database, RolledBack
+from penstock.model.history import MetricHistory
+from penstock.model.runs import Attempt, ValueKind, join_value
+from penstock.stores.sql.database import LOCK_TIMEOUT_S, POINT, UNASKED, Columns, Database, RolledBack, compiled_once
+from penstock.stores.sql.postgres_patience import be_patient, patient_connection
 from penstock.stores.sql.urls import PostgresUrl
 
 CONNECT_TIMEOUT_S = 10
 STATEMENT_TIMEOUT_S = 60
 MIGRATION_TIMEOUT_S = 600
+PATIENCE_S = 10  # beyond the timeout that the server itself keeps
 _MIGRATION_LOCK = 0x70656E73746F636B  # "penstock"
-_NOW_MS = sa.text("SELECT (extract(epoch FROM clock_timestamp()) * 1000)::bigint")
+_NOW_MS = "SELECT (extract(epoch FROM clock_timestamp()) * 1000)::bigint"
+_FRESH_NS = 1_000_000_000
+_CLOCK = "penstock_clock"  # of a connection: the server's time in milliseconds, and ours at that moment
+_LOG_POINTS = """
+WITH own AS (
+    UPDATE attempts SET lease_expires_ms = %s
+    WHERE run_id = %s AND step = %s AND map_index = %s AND attempt = %s AND token = %s AND state = 'RUNNING'
+    RETURNING run_id, step, map_index, attempt
+), added AS (
+    INSERT INTO metrics (run_id, step, map_index, attempt, name, metric_step, time_ms, kind, value)
+    SELECT own.*, given.* FROM own,
+        unnest(%s::text[], %s::bigint[], %s::bigint[], %s::text[], %s::double precision[]) given
+    ON CONFLICT DO NOTHING
+)
+SELECT count(*) FROM own
+"""
+_SPECIAL: dict[str, sa.ColumnElement[float]] = {
+    kind.value: sa.literal_column(f"'{join_value(kind.value, None)}'::float8")
+    for kind in ValueKind
+    if kind is not ValueKind.FINITE
+}
+_ARRAYS = ((sa.BigInteger, "bigint"), (sa.Integer, "integer"), (sa.Float, "double precision"), (sa.String, "text"))
 
 # SQLSTATEs that say: rolled back, in favour of somebody else (serialization failure, deadlock, unique violation).
 _ROLLED_BACK = {"40001", "40P01", "23505"}
@@ -37,9 +68,120 @@ def insert(table: sa.Table) -> Any:
     return postgresql.insert(table)
 
 
+def lock_out(connection: sa.Connection, table: sa.Table) -> None:
+    """Lock a table against everybody: whoever has only read it in a transaction holds a lock until that one ends."""
+    connection.exec_driver_sql(f"LOCK TABLE {table.name} IN ACCESS EXCLUSIVE MODE")
+
+
 def now_ms(connection: sa.Connection) -> int:
-    """Return the server's time in milliseconds, as it is now, not as it was when the transaction began."""
-    return int(connection.scalar(_NOW_MS))
+    """Return the server's time in milliseconds, as it is now, not as it was when the transaction began.
+
+    The server was asked when this connection was taken from the pool; since then our own clock has counted on.
+    """
+    server_ms, ours_ns = connection.info[_CLOCK]
+    return int(server_ms + (time.monotonic_ns() - ours_ns) // 1_000_000)
+
+
+@contextmanager
+def together(connection: sa.Connection) -> Iterator[None]:
+    """Let libpq send on what is `unasked` in this block, from the first such statement: a round trip for each less."""
+    driver: Any = connection.connection.driver_connection
+    dbapi: Any = connection.dialect.loaded_dbapi
+    if driver.together is not None or not dbapi.Pipeline.is_supported():
+        yield
+        return
+    try:
+        with ExitStack() as driver.together:
+            yield
+    except dbapi.Error as error:
+        # What came with the last answers has not been through SQLAlchemy, which would have said it in its own words.
+        if connection.dialect.is_disconnect(error, driver, None):
+            connection.invalidate(error)
+        raise DBAPIError.instance(
+            None, None, error, dbapi.Error, hide_parameters=True, dialect=connection.dialect
+        ) from error
+    finally:
+        driver.together = driver.sending = None
+
+
+def _execute(cursor: Any, statement: str, parameters: Any, context: Any) -> bool:
+    """Run a statement in a pipeline, if there is to be one, and wait for its answer unless nobody asks for it."""
+    driver, unasked = cursor.connection, context.execution_options.get(UNASKED)
+    if driver.together is None or not (unasked or driver.sending):
+        return False
+    if driver.sending is None:
+        driver.sending = driver.together.enter_context(driver.pipeline())
+    cursor.execute(statement, parameters)
+    if not unasked:
+        driver.sending.sync()
+    return True
+
+
+def add_rows(connection: sa.Connection, table: sa.Table, same: Mapping[str, Any], columns: Columns) -> int:
+    """Insert rows given as columns, in one statement; see `dialects.add_rows`."""
+    arrays = ", ".join(f"%s::{_array_type(table.c[name])}[]" for name in columns)
+    statement = (
+        f"INSERT INTO {table.name} ({', '.join([*same, *columns])}) "  # noqa: S608 - names of our own tables
+        f"SELECT {''.join('%s, ' for _ in same)}given.* FROM unnest({arrays}) given ON CONFLICT DO NOTHING"
+    )
+    given = (*same.values(), *(list(values) for values in columns.values()))
+    return connection.exec_driver_sql(statement, given).rowcount
+
+
+def log_points(connection: sa.Connection, attempt: Attempt, lease_expires_ms: int, columns: Columns) -> bool:
+    """Renew a lease and add the points in one statement: a training loop waits for every round trip."""
+    step = attempt.step
+    whose = (step.run_id, step.name, step.map_index, attempt.number, attempt.token)
+    given = (lease_expires_ms, *whose, *(list(columns[name]) for name in POINT))
+    return bool(connection.exec_driver_sql(_LOG_POINTS, given).scalar())
+
+
+def read_points(connection: sa.Connection, points: sa.Select[Any], parameters: Mapping[str, Any]) -> MetricHistory:
+    """Have the server pack each column into the bytes of its numbers: a million points are three values to read."""
+    found = points.subquery("found")
+    values = sa.case(_SPECIAL, value=found.c.kind, else_=found.c.value)
+    sent = (
+        *(sa.func.int8send(column) for column in (found.c.metric_step, found.c.time_ms)),
+        sa.func.float8send(values),
+    )
+    packed = sa.select(*(sa.func.string_agg(column, sa.literal_column("''::bytea")) for column in sent))
+    history = MetricHistory()
+    columns: tuple[array[Any], ...] = (history.steps, history.times_ms, history.values)
+    for column, content in zip(columns, connection.execute(packed, parameters).one(), strict=True):
+        column.frombytes(content or b"")
+        if sys.byteorder == "little":
+            column.byteswap()  # what PostgreSQL sends is in network order
+    return history
+
+
+def _array_type(column: sa.Column[Any]) -> str:
+    return next(name for kind, name in _ARRAYS if isinstance(column.type, kind))
+
+
+def _connect(_dialect: object, _record: object, arguments: Any, options: Any) -> Any:
+    return patient_connection().connect(*arguments, **options)
+
+
+def _ask_the_time(connection: Any, record: Any, _proxy: object) -> None:
+    """Ask a connection for the server's time before it is used; the same question finds out whether it is alive.
+
+    One that was asked a moment ago is not asked again, unless its socket has something to say: what a server sends
+    unasked is that it ended the connection.
+    """
+    be_patient(connection, STATEMENT_TIMEOUT_S + PATIENCE_S)
+    _, asked_ns = record.info.get(_CLOCK, (0, 0))
+    fresh = time.monotonic_ns() - asked_ns < _FRESH_NS
+    try:
+        if fresh and not select.select([connection], [], [], 0)[0]:
+            return
+        connection.autocommit = True  # outside of any transaction
+        (server_ms,) = connection.execute(_NOW_MS).fetchone()
+        record.info[_CLOCK] = (server_ms, time.monotonic_ns())
+        connection.autocommit = False
+    except Exception as error:
+        if not type(error).__module__.startswith("psycopg"):
+            raise
+        raise InvalidatePoolError from error  # the pool makes new connections, and asks again
 
 
 class PostgresDatabase(Database):
@@ -61,28 +203,46 @@ class PostgresDatabase(Database):
         """Take a lock that ends with the transaction; migrating, and waiting for it, may take its time."""
         for setting in ("lock_timeout", "statement_timeout"):
             connection.exec_driver_sql(f"SET LOCAL {setting} = '{MIGRATION_TIMEOUT_S}s'")
+        be_patient(connection.connection.driver_connection, MIGRATION_TIMEOUT_S + PATIENCE_S)
         connection.execute(sa.select(sa.func.pg_advisory_xact_lock(sa.cast(_MIGRATION_LOCK, sa.BigInteger))))
+
+    def run_script(self, connection: sa.Connection, statements: Sequence[str]) -> None:
+        """Send them all at once: a hundred round trips less."""
+        whole = ";\n".join(statements)
+        connection.execution_options(no_parameters=True).exec_driver_sql(whole)
 
     def _new_engine(self) -> sa.Engine:
         url = self._server
         try:
-            return sa.create_engine(
+            engine = sa.create_engine(
                 sa.URL.create(
                     "postgresql+psycopg", url.user or None, url.password or None, url.host, url.port, url.database
                 ),
                 connect_args={**_connect_args(), **url.options},
-                pool_pre_ping=True,
                 pool_timeout=LOCK_TIMEOUT_S,
                 hide_parameters=True,
+                execution_options=compiled_once(),
                 use_native_hstore=False,
             )
         except ModuleNotFoundError as error:
             raise MissingExtra("PostgreSQL", "postgres") from error
+        sa.event.listen(engine, "do_connect", _connect)
+        sa.event.listen(engine, "checkout", _ask_the_time)
+        sa.event.listen(engine, "do_execute", _execute)
+        return engine
 
-    def _for_writing(self, connection: sa.Connection) -> sa.Connection:
-        return connection
+    def _address(self) -> Hashable:
+        return self._server
 
-    def _for_reading(self, connection: sa.Connection) -> sa.Connection:
+    def _listen(self, engine: sa.Engine) -> None:
+        """Nothing: what connections need belongs to their pool."""
+
+    def _for_writing(self, connection: sa.Connection, one_statement: bool) -> sa.Connection:
+        return _by_itself(connection) if one_statement else connection
+
+    def _for_reading(self, connection: sa.Connection, one_statement: bool) -> sa.Connection:
+        if one_statement:
+            return _by_itself(connection)
         return connection.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
 
     def _meaning(self, error: DBAPIError) -> PenstockError | None:
@@ -115,6 +275,11 @@ class PostgresDatabase(Database):
         if isinstance(error, sa.exc.OperationalError | sa.exc.InterfaceError) or error.connection_invalidated:
             return StoreUnavailable(store, cause, "Check that the server is up and can be reached from here")
         return None
+
+
+def _by_itself(connection: sa.Connection) -> sa.Connection:
+    """Two round trips less: neither BEGIN nor COMMIT."""
+    return connection.execution_options(isolation_level="AUTOCOMMIT")
 
 
 def _connect_args() -> dict[str, str | int]:

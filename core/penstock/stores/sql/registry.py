@@ -6,126 +6,217 @@ from collections.abc import Sequence
 
 import sqlalchemy as sa
 
-from penstock.errors import Conflict, NotAuthorized, NotFound
-from penstock.model.canonical import canonical_json
+from penstock.errors import InvalidValue, NotAuthorized, NotFound
+from penstock.model import guarding
 from penstock.model.ids import WORKSPACE
+from penstock.model.names import likeness
+from penstock.model.uris import RunModelUri
 from penstock.model.versions import (
-    Alias,
-    AliasMove,
     Authorization,
     AuthorizationKind,
     LoggedModel,
     ModelVersion,
     RegisteredModel,
+    VersionState,
 )
-from penstock.stores.sql import models
-from penstock.stores.sql.dialects import insert_or_ignore, now_ms
-from penstock.stores.sql.rows import alias_of, move_of, time_of, version_of
+from penstock.stores.sql import overrides, ungated
+from penstock.stores.sql.dialects import insert_or_ignore, now_ms, unasked
+from penstock.stores.sql.rows import Row, authorization_of, time_of, version_of
 from penstock.stores.sql.tables import (
-    alias_moves,
     aliases,
     authorizations,
     decisions,
+    logged_models,
     model_versions,
     registered_models,
+    runs,
 )
+from penstock.stores.sql.tables.versions import deleted_models, version_states
 
-_AUTHORIZATION = (
+AUTHORIZATION = (
     authorizations.c.kind.label("a_kind"),
     authorizations.c.model.label("a_model"),
     authorizations.c.decision_id.label("a_decision_id"),
     authorizations.c.reason.label("a_reason"),
     authorizations.c.actor.label("a_actor"),
 )
-_VERSIONS = sa.select(model_versions, *_AUTHORIZATION).join(authorizations)
-_MOVES = sa.select(alias_moves, *_AUTHORIZATION).join(authorizations)
+_STATE = sa.and_(
+    version_states.c.workspace == model_versions.c.workspace,
+    version_states.c.model == model_versions.c.model,
+    version_states.c.version == model_versions.c.version,
+)
+VERSION_COLUMNS = (*model_versions.c, version_states.c.state.label("v_state"), *AUTHORIZATION)
+VERSION_ROWS = model_versions.join(
+    authorizations, model_versions.c.authorization_id == authorizations.c.authorization_id
+).outerjoin(version_states, _STATE)
+VERSIONS = sa.select(*VERSION_COLUMNS).select_from(VERSION_ROWS)
 
 
-def _check_covers(
-    connection: sa.Connection, authorization: Authorization, change: str, model: str, payload: str, alias: str | None
-) -> None:
-    """The store's own judgement: an authorization covers only what its passed decision named."""
-    row = connection.execute(
-        sa.select(authorizations.c.kind, authorizations.c.model, decisions)
-        .join(decisions, isouter=True)
-        .where(
-            authorizations.c.authorization_id == authorization.authorization_id,
-            authorizations.c.workspace == WORKSPACE,
-        )
-    ).first()
-    if row is None:
+# Built once: building a statement costs as much as running it.
+_given = authorizations.alias("given")
+_OF_AUTHORIZATION = ("authorization_id", "kind", "model", "decision_id", "reason", "actor")
+COVERING = (
+    *(_given.c[name].label(f"g_{name}") for name in _OF_AUTHORIZATION),
+    *(decisions.c[name].label(f"d_{name}") for name in ("verdict", "model", "alias", "payload_digest")),
+)
+"""What `check_covers` has to know of the authorization `given` and of its decision."""
+
+
+def with_given(rows: sa.FromClause) -> sa.Join:
+    """Join rows with the authorization whose id is the parameter `given`, and its decision, where they are there."""
+    asked = sa.and_(_given.c.authorization_id == sa.bindparam("given"), _given.c.workspace == WORKSPACE)
+    return rows.outerjoin(_given, asked).outerjoin(decisions, _given.c.decision_id == decisions.c.decision_id)
+
+
+_HERE = (registered_models.c.workspace == WORKSPACE, registered_models.c.name == sa.bindparam("its_name"))
+_LOCKED = sa.select(registered_models.c.last_version).where(*_HERE).with_for_update(key_share=True)
+_COUNTED = unasked(sa.update(registered_models).where(*_HERE))
+_KNOWN = VERSIONS.where(model_versions.c.authorization_id == sa.bindparam("given"))
+_OF_MODEL = VERSIONS.where(model_versions.c.workspace == WORKSPACE, model_versions.c.model == sa.bindparam("of_model"))
+_NUMBERED = _OF_MODEL.where(model_versions.c.version == sa.bindparam("of_version"))
+_NEWEST = (
+    _OF_MODEL.where(version_states.c.state.is_distinct_from(VersionState.DELETED.value))
+    .order_by(model_versions.c.version.desc())
+    .limit(1)
+)
+_INSERT = unasked(sa.insert(model_versions))
+_TO_REGISTER = (
+    sa.select(
+        logged_models.c.run_id.label("m_run_id"),
+        logged_models.c.name.label("m_name"),
+        logged_models.c.payload_digest.label("m_payload_digest"),
+        deleted_models.c.deleted_ms,
+        runs.c.lifecycle_stage,
+        model_versions.c.version.label("known_version"),
+        *COVERING,
+    )
+    .select_from(
+        with_given(
+            logged_models.join(runs, runs.c.run_id == logged_models.c.run_id).outerjoin(
+                deleted_models, deleted_models.c.model_id == logged_models.c.model_id
+            )
+        ).outerjoin(model_versions, model_versions.c.authorization_id == sa.bindparam("given"))
+    )
+    .where(logged_models.c.model_id == sa.bindparam("its_model_id"))
+    .with_for_update(of=runs, key_share=True)
+)
+
+
+def check_covers(
+    connection: sa.Connection,
+    row: Row,
+    authorization: Authorization,
+    change: str,
+    model: str,
+    payload: str,
+    alias: str | None,
+) -> Authorization:
+    """Return the authorization on record, if it covers a change: only what its decision or override named.
+
+    The `row` has what there is of it, the columns of `COVERING`: none of them where it is not on record.
+    """
+    missing = row["g_authorization_id"] is None
+    if missing and authorization.kind is AuthorizationKind.UNGATED:
+        return ungated.allow(connection, authorization, change, model)
+    if missing:
         raise NotAuthorized(change, "there is no such authorization on record")
-    if row.verdict != "PASS":
-        raise NotAuthorized(change, f"the gate said {row.verdict}", "Only a passed decision authorizes a change")
-    if row.model != model:
-        raise NotAuthorized(change, f"the decision was made for model {row.model!r}")
-    if row.payload_digest != payload:
+    if row["g_kind"] == AuthorizationKind.UNGATED.value:
+        raise NotAuthorized(change, "an ungated model's authorization is for one change, and this one has been used")
+    if row["g_kind"] == AuthorizationKind.OVERRIDE.value:
+        override = overrides.get(connection, authorization.authorization_id)
+        override.check_covers(change, model, payload, alias, now_ms(connection))
+        return _given_in(row)
+    if row["d_verdict"] != "PASS":
+        hint = "Only a passed decision authorizes a change"
+        raise NotAuthorized(change, f"the gate said {row['d_verdict']}", hint)
+    if row["d_model"] != model:
+        raise NotAuthorized(change, f"the decision was made for model {row['d_model']!r}")
+    if row["d_payload_digest"] != payload:
         raise NotAuthorized(change, "the decision judged another artifact", "Evaluate and decide on this one")
-    if alias is not None and row.alias != alias:
-        raise NotAuthorized(change, f"the decision was made for alias {row.alias!r}")
+    if alias is not None and row["d_alias"] != alias:
+        raise NotAuthorized(change, f"the decision was made for alias {row['d_alias']!r}")
+    return _given_in(row)
 
 
-def _lock(connection: sa.Connection, model: str) -> None:
-    """Make everybody else who registers or promotes under this name wait until this transaction has ended."""
-    here = (registered_models.c.workspace == WORKSPACE, registered_models.c.name == model)
-    connection.execute(sa.select(registered_models.c.name).where(*here).with_for_update(key_share=True))
+def _given_in(row: Row) -> Authorization:
+    return authorization_of({name: row[f"g_{name}"] for name in _OF_AUTHORIZATION})
+
+
+def lock(connection: sa.Connection, model: str) -> int | None:
+    """Make everybody else who registers or promotes under this name wait; return the highest number, if it is there."""
+    last: int | None = connection.scalar(_LOCKED, {"its_name": model})
+    return last
+
+
+def reserve(connection: sa.Connection, model: str) -> int:
+    """Make a registered model of this name, if there is none, and lock it; return its highest number."""
+    last = lock(connection, model)
+    if last is None:
+        new = {"workspace": WORKSPACE, "name": model, "last_version": 0, "created_ms": now_ms(connection)}
+        if connection.execute(insert_or_ignore(connection, registered_models), new).rowcount == 1:
+            _check_unlike_others(connection, model)
+        last = lock(connection, model)
+    return last or 0
 
 
 def add_version(
-    connection: sa.Connection, model: str, logged: LoggedModel, authorization: Authorization
+    connection: sa.Connection, model: str, logged: LoggedModel, authorization: Authorization, last: int
 ) -> tuple[ModelVersion, bool]:
-    """Register under the next number; return the version and whether this call made it.
+    """Register under the number after `last` of a reserved name; return the version and whether this call made it.
 
     What is registered is the logged model as the store has it, whatever else `logged` may say.
     """
-    time_ms = now_ms(connection)
-    connection.execute(
-        insert_or_ignore(connection, registered_models),
-        {"workspace": WORKSPACE, "name": model, "last_version": 0, "created_ms": time_ms},
-    )
-    _lock(connection, model)
-    stored = models.get(connection, logged.model_id)
-    known = _VERSIONS.where(model_versions.c.authorization_id == authorization.authorization_id)
-    row = connection.execute(known).mappings().first()
-    if row is not None:
-        version = version_of(row)
-        if (version.model, version.payload_digest) != (model, stored.payload_digest):
-            raise NotAuthorized(f"registering {model!r}", f"its decision has registered {version.uri}")
+    asked = {"its_model_id": logged.model_id, "given": authorization.authorization_id}
+    stored = connection.execute(_TO_REGISTER, asked).mappings().first()
+    if stored is None:
+        raise NotFound("logged model", logged.model_id)
+    run_id, payload, change = stored["m_run_id"], stored["m_payload_digest"], f"registering {model!r}"
+    if stored["known_version"] is not None:
+        version = version_of(connection.execute(_KNOWN, {"given": authorization.authorization_id}).mappings().one())
+        if (version.model, version.payload_digest) != (model, payload):
+            raise NotAuthorized(change, f"its decision has registered {version.uri}")
         return version, False
-    _check_covers(connection, authorization, f"registering {model!r}", model, stored.payload_digest, None)
-    here = sa.and_(registered_models.c.workspace == WORKSPACE, registered_models.c.name == model)
+    given = check_covers(connection, stored, authorization, change, model, payload, None)
+    if stored["deleted_ms"] is not None or stored["lifecycle_stage"] == "deleted":
+        raise guarding.deleted_model(str(RunModelUri(run_id, stored["m_name"])))
+    time_ms, number = now_ms(connection), last + 1
+    connection.execute(_COUNTED, {"its_name": model, "last_version": number})
     connection.execute(
-        sa.update(registered_models).where(here).values(last_version=registered_models.c.last_version + 1)
-    )
-    number = connection.execute(sa.select(registered_models.c.last_version).where(here)).scalar_one()
-    connection.execute(
-        sa.insert(model_versions),
+        _INSERT,
         {
             "workspace": WORKSPACE,
             "model": model,
             "version": number,
-            "model_id": stored.model_id,
-            "run_id": stored.run_id,
-            "payload_digest": stored.payload_digest,
-            "authorization_id": authorization.authorization_id,
+            "model_id": logged.model_id,
+            "run_id": run_id,
+            "payload_digest": payload,
+            "authorization_id": given.authorization_id,
             "created_ms": time_ms,
         },
     )
-    return version_of(connection.execute(known).mappings().one()), True
+    return ModelVersion(model, number, logged.model_id, run_id, payload, given, time_of(time_ms)), True
+
+
+def _check_unlike_others(connection: sa.Connection, model: str) -> None:
+    """`InvalidValue` if a new name would be taken for one there is."""
+    names = sa.select(registered_models.c.name).where(registered_models.c.workspace == WORKSPACE)
+    for name in connection.scalars(names):
+        if name != model and likeness(name) == likeness(model):
+            raise InvalidValue("model name", model, f"a name that cannot be taken for {name!r}, which is registered")
 
 
 def find_version(connection: sa.Connection, model: str, version: int | None) -> ModelVersion | None:
-    """Return a version, the highest when `version` is None; None if there is none."""
-    query = _VERSIONS.where(model_versions.c.workspace == WORKSPACE, model_versions.c.model == model)
-    if version is not None:
-        query = query.where(model_versions.c.version == version)
-    row = connection.execute(query.order_by(model_versions.c.version.desc()).limit(1)).mappings().first()
+    """Return a version; the highest that is not deleted when `version` is None; None if there is none."""
+    if version is None:
+        row = connection.execute(_NEWEST, {"of_model": model}).mappings().first()
+    else:
+        row = connection.execute(_NUMBERED, {"of_model": model, "of_version": version}).mappings().first()
     return None if row is None else version_of(row)
 
 
 def list_versions(connection: sa.Connection, model: str) -> Sequence[ModelVersion]:
     """Return a model's versions, newest first."""
-    query = _VERSIONS.where(model_versions.c.workspace == WORKSPACE, model_versions.c.model == model)
+    query = VERSIONS.where(model_versions.c.workspace == WORKSPACE, model_versions.c.model == model)
     rows = connection.execute(query.order_by(model_versions.c.version.desc())).mappings()
     return [version_of(row) for row in rows]
 
@@ -140,126 +231,3 @@ def list_models(connection: sa.Connection) -> Sequence[RegisteredModel]:
         RegisteredModel(row.name, row.last_version, pointing.get(row.name, {}), time_of(row.created_ms))
         for row in connection.execute(query.order_by(registered_models.c.name))
     ]
-
-
-def find_alias(connection: sa.Connection, model: str, alias: str) -> Alias | None:
-    """Return where an alias points; None if it was never set."""
-    query = sa.select(aliases).where(
-        aliases.c.workspace == WORKSPACE, aliases.c.model == model, aliases.c.alias == alias
-    )
-    row = connection.execute(query).mappings().first()
-    return None if row is None else alias_of(row)
-
-
-def move_alias(
-    connection: sa.Connection,
-    version: ModelVersion,
-    alias: str,
-    authorization: Authorization,
-    expected_generation: int,
-) -> tuple[AliasMove, bool]:
-    """Point an alias to a version by compare-and-swap; return the move and whether this call made it."""
-    _lock(connection, version.model)
-    known = _MOVES.where(alias_moves.c.authorization_id == authorization.authorization_id, alias_moves.c.alias == alias)
-    row = connection.execute(known).mappings().first()
-    if row is not None:
-        return move_of(row), False
-    change = f"moving {version.model}@{alias}"
-    target = find_version(connection, version.model, version.version)
-    if target is None:
-        raise NotFound("model version", version.uri)
-    _check_covers(connection, authorization, change, target.model, target.payload_digest, alias)
-    return _swap(connection, target, alias, authorization, expected_generation), True
-
-
-def roll_back(
-    connection: sa.Connection,
-    version: ModelVersion,
-    alias: str,
-    authorization: Authorization,
-    expected_generation: int,
-) -> tuple[AliasMove, bool]:
-    """Point an alias back to a version that held it before; return the move and whether this call made it."""
-    _lock(connection, version.model)
-    known = _MOVES.where(alias_moves.c.authorization_id == authorization.authorization_id, alias_moves.c.alias == alias)
-    row = connection.execute(known).mappings().first()
-    if row is not None:
-        return move_of(row), False
-    held = connection.scalar(
-        sa.select(sa.func.count()).where(
-            alias_moves.c.workspace == WORKSPACE,
-            alias_moves.c.model == version.model,
-            alias_moves.c.alias == alias,
-            alias_moves.c.to_version == version.version,
-        )
-    )
-    if not held:
-        raise NotAuthorized(f"moving {version.model}@{alias}", f"version {version.version} never held it")
-    connection.execute(
-        sa.insert(authorizations),
-        {
-            "authorization_id": authorization.authorization_id,
-            "workspace": WORKSPACE,
-            "kind": AuthorizationKind.ROLLBACK.value,
-            "model": version.model,
-            "decision_id": None,
-            "reason": authorization.reason,
-            "actor": canonical_json(authorization.actor),
-            "created_ms": now_ms(connection),
-        },
-    )
-    return _swap(connection, version, alias, authorization, expected_generation), True
-
-
-def _swap(
-    connection: sa.Connection,
-    version: ModelVersion,
-    alias: str,
-    authorization: Authorization,
-    expected_generation: int,
-) -> AliasMove:
-    """Record the move and make it, if the alias's generation is as expected; `Conflict` naming who won if not."""
-    current = find_alias(connection, version.model, alias)
-    generation = 0 if current is None else current.generation
-    if generation != expected_generation:
-        won = "unset" if current is None else f"version {current.version}, generation {current.generation}"
-        raise Conflict(
-            "alias",
-            f"{version.model}@{alias}",
-            f"generation {expected_generation}, as when the decision was made",
-            won,
-            "Another promotion won; evaluate and decide again, against what is live now",
-        )
-    time_ms = now_ms(connection)
-    key = {"workspace": WORKSPACE, "model": version.model, "alias": alias}
-    moved = {"authorization_id": authorization.authorization_id, "moved_ms": time_ms}
-    connection.execute(
-        sa.insert(alias_moves),
-        {
-            **key,
-            **moved,
-            "generation": generation + 1,
-            "from_version": None if current is None else current.version,
-            "to_version": version.version,
-        },
-    )
-    pointing = {**moved, "version": version.version, "generation": generation + 1}
-    if current is None:
-        connection.execute(sa.insert(aliases), {**key, **pointing})
-    else:
-        swapped = connection.execute(
-            sa.update(aliases)
-            .where(*(aliases.c[name] == value for name, value in key.items()), aliases.c.generation == generation)
-            .values(**pointing)
-        )
-        if swapped.rowcount != 1:
-            raise Conflict("alias", f"{version.model}@{alias}", f"generation {generation}", "a newer one")
-    made = _MOVES.where(alias_moves.c.authorization_id == authorization.authorization_id, alias_moves.c.alias == alias)
-    return move_of(connection.execute(made).mappings().one())
-
-
-def list_moves(connection: sa.Connection, model: str) -> Sequence[AliasMove]:
-    """Return a model's alias moves, oldest first."""
-    query = _MOVES.where(alias_moves.c.workspace == WORKSPACE, alias_moves.c.model == model)
-    by_time = (alias_moves.c.moved_ms, alias_moves.c.alias, alias_moves.c.generation)
-    return [move_of(row) for row in connection.execute(query.order_by(*by_time)).mappings()]

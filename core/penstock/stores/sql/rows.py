@@ -21,14 +21,22 @@ from penstock.model.versions import (
     FileEntry,
     LoggedModel,
     ModelVersion,
+    VersionState,
 )
 
 Row = Mapping[Any, Any]
+
+_DECODED = json.JSONDecoder().decode  # without the questions that `json.loads` asks first, of a million texts
 
 
 def time_of(ms: int) -> datetime:
     """Return a time in milliseconds since the epoch as a UTC-aware datetime."""
     return datetime.fromtimestamp(ms / 1000, UTC)
+
+
+def ms_of(time: datetime | None) -> int:
+    """Return a time as milliseconds since the epoch; 0 for none."""
+    return 0 if time is None else round(time.timestamp() * 1000)
 
 
 def _time_or_none(ms: int | None) -> datetime | None:
@@ -75,14 +83,8 @@ def step_of(row: Row) -> StepSummary:
 
 def dataset_of(row: Row) -> Dataset:
     """Read an input of a run."""
-    return Dataset(
-        name=row["name"],
-        digest=row["digest"],
-        rows=row["rows"],
-        role=row["role"],
-        source=row["source"],
-        schema=json.loads(row["columns"]),
-    )
+    plain = {name: row[name] for name in ("name", "digest", "rows", "role", "source")}
+    return Dataset.from_json({**plain, "schema": json.loads(row["columns"]), **json.loads(row["facts"] or "{}")})
 
 
 def file_of(row: Row) -> FileEntry:
@@ -103,6 +105,7 @@ def model_of(row: Row, files: Sequence[FileEntry]) -> LoggedModel:
         files=tuple(files),
         facts=json.loads(row["facts"]),
         created_at=time_of(row["created_ms"]),
+        deleted=row["deleted_ms"] is not None,
     )
 
 
@@ -139,6 +142,7 @@ def version_of(row: Row) -> ModelVersion:
         payload_digest=row["payload_digest"],
         authorization=authorization_of(row),
         created_at=time_of(row["created_ms"]),
+        state=VersionState(row["v_state"] or VersionState.ACTIVE),
     )
 
 
@@ -157,6 +161,7 @@ def move_of(row: Row) -> AliasMove:
         generation=row["generation"],
         authorization=authorization_of(row),
         moved_at=time_of(row["moved_ms"]),
+        actor=json.loads(row["actor"] or "{}"),
     )
 
 
@@ -166,11 +171,11 @@ def event_of(row: Row) -> AuditEvent:
         chain=ChainId(row["chain_kind"], row["chain_name"]),
         sequence=row["sequence"],
         kind=row["kind"],
-        subject=json.loads(row["subject"]),
-        actor=json.loads(row["actor"]),
+        subject=_DECODED(row["subject"]),
+        actor=_DECODED(row["actor"]),
         why=row["why"],
-        before=json.loads(row["before"]),
-        after=json.loads(row["after"]),
+        before=_DECODED(row["before"]),
+        after=_DECODED(row["after"]),
         time=time_of(row["time_ms"]),
         previous_hash=row["previous_hash"],
         hash=row["hash"],

@@ -8,6 +8,9 @@ from __future__ import annotations
 
 import sqlite3
 import time
+from collections.abc import Hashable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from itertools import repeat
 from typing import Any
 
 import sqlalchemy as sa
@@ -15,10 +18,12 @@ from sqlalchemy.dialects import sqlite
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from penstock.errors import Busy, Corrupted, InvalidValue, NotFound, PenstockError, StoreUnavailable
-from penstock.stores.sql.database import LOCK_TIMEOUT_S, Database
+from penstock.model.history import MetricHistory
+from penstock.model.runs import join_value
+from penstock.stores.sql.database import LOCK_TIMEOUT_S, Columns, Database, compiled_once
 from penstock.stores.sql.urls import SqliteUrl
 
-_WRITE = "penstock_write"
+_BEGIN = "penstock_begin"  # how a transaction begins; None: not at all, a statement alone is its own
 
 insert = sqlite.insert
 
@@ -26,6 +31,37 @@ insert = sqlite.insert
 def now_ms(_connection: sa.Connection) -> int:
     """Return the time in milliseconds. SQLite lives in this process, so its clock is ours."""
     return time.time_ns() // 1_000_000
+
+
+def lock_out(_connection: sa.Connection, _table: sa.Table) -> None:
+    """Do nothing: in SQLite a writing transaction is alone from its beginning."""
+
+
+def together(_connection: sa.Connection) -> AbstractContextManager[None]:
+    """Do nothing: SQLite lives in this process, where every answer is there at once."""
+    return nullcontext()
+
+
+def add_rows(connection: sa.Connection, table: sa.Table, same: Mapping[str, Any], columns: Columns) -> int:
+    """Insert rows given as columns, in one statement prepared once; see `dialects.add_rows`."""
+    names = ", ".join(f'"{name}"' for name in (*same, *columns))
+    places = ", ".join("?" for _ in (*same, *columns))
+    statement = f"INSERT INTO {table.name} ({names}) VALUES ({places}) ON CONFLICT DO NOTHING"  # noqa: S608 - our own
+    rows = list(zip(*(repeat(value) for value in same.values()), *columns.values(), strict=False))
+    return connection.exec_driver_sql(statement, rows).rowcount if rows else 0
+
+
+def read_points(connection: sa.Connection, points: sa.Select[Any], parameters: Mapping[str, Any]) -> MetricHistory:
+    """Read points one by one into their columns: of a million rows no second one is alive."""
+    history = MetricHistory()
+    steps, times_ms, values = history.steps.append, history.times_ms.append, history.values.append
+    result = connection.execute(points, parameters)
+    for step, time_ms, value, kind in result.cursor:  # type: ignore[attr-defined]  # tuples, without SQLAlchemy's rows
+        steps(step)
+        times_ms(time_ms)
+        values(value if kind == "finite" else join_value(kind, value))
+    result.close()
+    return history
 
 
 class SqliteDatabase(Database):
@@ -47,22 +83,33 @@ class SqliteDatabase(Database):
     def lock_for_migration(self, connection: sa.Connection) -> None:
         """`BEGIN IMMEDIATE` has taken the write lock already."""
 
+    def run_script(self, connection: sa.Connection, statements: Sequence[str]) -> None:
+        """Run them one by one: SQLite lives in this process."""
+        for statement in statements:
+            connection.exec_driver_sql(statement)
+
     def _new_engine(self) -> sa.Engine:
         engine = sa.create_engine(
             f"sqlite:///{self._path}",
             connect_args={"check_same_thread": False},
             pool_timeout=LOCK_TIMEOUT_S,
             hide_parameters=True,
+            execution_options=compiled_once(),
         )
         sa.event.listen(engine, "connect", _set_up)
-        sa.event.listen(engine, "begin", _begin)
         return engine
 
-    def _for_writing(self, connection: sa.Connection) -> sa.Connection:
-        return connection.execution_options(**{_WRITE: True})
+    def _address(self) -> Hashable:
+        return self._path.absolute()
 
-    def _for_reading(self, connection: sa.Connection) -> sa.Connection:
-        return connection
+    def _listen(self, engine: sa.Engine) -> None:
+        sa.event.listen(engine, "begin", _begin)
+
+    def _for_writing(self, connection: sa.Connection, one_statement: bool) -> sa.Connection:
+        return connection.execution_options(**{_BEGIN: "BEGIN IMMEDIATE"})
+
+    def _for_reading(self, connection: sa.Connection, one_statement: bool) -> sa.Connection:
+        return connection.execution_options(**{_BEGIN: None}) if one_statement else connection
 
     def _meaning(self, error: DBAPIError) -> PenstockError | None:
         cause, store = str(error.orig), str(self.url)
@@ -98,4 +145,6 @@ def _set_up(connection: sqlite3.Connection, _record: object) -> None:
 
 def _begin(connection: sa.Connection) -> None:
     options: Any = connection.get_execution_options()
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if options.get(_WRITE) else "BEGIN")
+    begin = options.get(_BEGIN, "BEGIN")
+    if begin is not None:
+        connection.exec_driver_sql(begin)

@@ -2,5 +2,6 @@
 
 from alembic import context
 
-context.configure(connection=context.config.attributes["connection"])
+given = context.config.attributes
+context.configure(**{name: given[name] for name in ("connection", "version_table", "on_version_apply")})
 context.run_migrations()

@@ -1,0 +1,26 @@
+"""Taking recorded files out of the artifact store into a folder, and nowhere else.
+
+Records say where in the folder a file stands, and somebody with a shell may have changed them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from penstock.errors import Corrupted, InvalidValue
+from penstock.model.ids import check_artifact_path
+from penstock.model.versions import FileEntry
+from penstock.ports import ArtifactStore
+
+
+def fetch_files(artifacts: ArtifactStore, files: Sequence[FileEntry], folder: Path) -> None:
+    """Fetch files into `folder`, each verified. `Corrupted` before the first if a path leads out of the folder."""
+    artifacts.fetch_all([(file.sha256, folder / _checked(file.path)) for file in files])
+
+
+def _checked(path: str) -> str:
+    try:
+        return check_artifact_path(path)
+    except InvalidValue as error:
+        raise Corrupted("file's path", path, "a relative path in the model's folder", "one that is not") from error

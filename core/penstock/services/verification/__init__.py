@@ -1,0 +1,6 @@
+"""Checking a store against itself: the ledger, what it says of the present, and every byte that a version needs."""
+
+from penstock.services.verification.finding import Finding
+from penstock.services.verification.verify import anchor, verify
+
+__all__ = ["Finding", "anchor", "verify"]

@@ -1,0 +1,1 @@
+"""The store's records, a file for each noun of the port."""

@@ -1,0 +1,1 @@
+"""Carrying events to webhooks over HTTP."""
