@@ -23,8 +23,11 @@ if TYPE_CHECKING:
 
 EXPERIMENT = "delays/flights/on-time"
 MODEL = "on-time"
+# The pipelines whose models the others may use: a reference to a model must belong to its own run, or to one of these.
+TRAINED_BY = (EXPERIMENT, f"{EXPERIMENT}/challenger")
 CHAMPION = "models:/on-time@champion"
 POLICY = str(Path(__file__).with_name("on_time_policy.yaml"))
+PROBATION = str(Path(__file__).with_name("fresh_labels_policy.yaml"))
 LABEL = "late"
 DATA = Path(os.environ.get("FLIGHTS_DATA", ".demo/flights"))
 

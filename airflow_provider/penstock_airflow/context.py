@@ -8,16 +8,22 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from penstock import RunKey
 
+REMEMBERED = "penstock_run_id"
+
 
 def host_facts(context: Mapping[str, Any]) -> dict[str, Any]:
     """Return the task's coordinates, for the record of each attempt: nothing else of the context, nothing secret."""
-    ti = context["ti"]
+    return coordinates(context["ti"])
+
+
+def coordinates(ti: Any) -> dict[str, Any]:
+    """Return a task instance's coordinates, as attempts record them."""
     return {
         "orchestrator": "airflow",
         "dag_id": ti.dag_id,
         "run_id": ti.run_id,
         "task_id": ti.task_id,
-        "map_index": map_index(context),
+        "map_index": -1 if ti.map_index is None else int(ti.map_index),
         "try_number": ti.try_number,
     }
 
@@ -28,9 +34,36 @@ def map_index(context: Mapping[str, Any]) -> int:
     return -1 if index is None else int(index)
 
 
+def in_backfill(context: Mapping[str, Any]) -> bool:
+    """Whether this DAG run replays the past."""
+    kind = getattr(context.get("dag_run"), "run_type", None)
+    return str(getattr(kind, "value", kind)) == "backfill"
+
+
 def default_key(context: Mapping[str, Any]) -> RunKey:
     """Return the key of a run whose DAG gives none: this DAG, this DAG run. Stable over retries and clears."""
     from penstock import RunKey
 
     ti = context["ti"]
     return RunKey(pipeline=ti.dag_id, partition=ti.run_id)
+
+
+def task_key(context: Mapping[str, Any]) -> RunKey:
+    """Return the key of a run that one task has for itself: this task, this DAG run, this map index."""
+    from penstock import RunKey
+
+    ti, index = context["ti"], map_index(context)
+    return RunKey(pipeline=f"{ti.dag_id}.{ti.task_id}", partition=ti.run_id if index < 0 else f"{ti.run_id}[{index}]")
+
+
+def remember_run(context: Mapping[str, Any], run_id: str) -> None:
+    """Leave the run's id where Airflow shows a task's state, if this Airflow has such a place. Nothing reads it back.
+
+    The run's id follows from the DAG's code: no retry depends on what an earlier try remembered.
+    """
+    state = context.get("task_state_store")
+    if state is not None:
+        try:
+            state.set(REMEMBERED, run_id)
+        except Exception:  # noqa: BLE001 - a convenience must not fail a task
+            context["ti"].task.log.info("Airflow's task state store did not take %s", REMEMBERED, exc_info=True)

@@ -1,23 +1,31 @@
-"""`@task.penstock`: a function that runs once, as a step of a run."""
+"""`@task.penstock`: a function that runs once, as a step of a run that its task opens or joins."""
 
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Collection, Mapping
-from typing import Any
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
 
 from airflow.sdk.bases.decorator import DecoratedOperator, TaskDecorator, task_decorator_factory
 
-from penstock_airflow.context import map_index
+from penstock_airflow.compat import AirflowSkipException
+from penstock_airflow.context import map_index, remember_run, task_key
 from penstock_airflow.hooks import DEFAULT_CONN_ID
+from penstock_airflow.killed import EndsWhenKilled, Killed
 from penstock_airflow.opened_run import OpenedRun
 from penstock_airflow.results import small_json
 from penstock_airflow.session import store_session
 
+if TYPE_CHECKING:
+    from penstock import Client, RunKey
+    from penstock.services.active_run import ActiveRun
 
-class PenstockDecoratedOperator(DecoratedOperator):  # type: ignore[misc]
-    """Runs the decorated function as a step of the run it is given; see `penstock_task`."""
 
+class PenstockDecoratedOperator(EndsWhenKilled, DecoratedOperator):  # type: ignore[misc]
+    """Runs the decorated function as a step of a run; see `penstock_task`."""
+
+    template_fields: Sequence[str] = (*DecoratedOperator.template_fields, "experiment", "key")
     custom_operator_name = "@task.penstock"
 
     def __init__(
@@ -27,34 +35,86 @@ class PenstockDecoratedOperator(DecoratedOperator):  # type: ignore[misc]
         op_args: Collection[Any] | None = None,
         op_kwargs: Mapping[str, Any] | None = None,
         conn_id: str = DEFAULT_CONN_ID,
+        experiment: str | None = None,
+        key: RunKey | str | None = None,
+        nested: bool = False,
+        resume: bool = False,
+        accept_from: Sequence[str] = (),
         **kwargs: Any,
     ) -> None:
         parameters = inspect.signature(python_callable).parameters
         if next(iter(parameters), None) != "run" or any(p.kind is p.VAR_POSITIONAL for p in parameters.values()):
             expected = "'run' as its first parameter, and inputs that have names"
             raise TypeError(f"@task.penstock: {python_callable.__name__}() must take {expected}")
-        super().__init__(python_callable=python_callable, op_args=op_args, op_kwargs=op_kwargs, **kwargs)
+        # Airflow looks whether the call fits the function: a task that opens its own run is called without one.
+        given = dict(op_kwargs or {})
+        joins = bool(op_args) or "run" in given
+        if not joins:
+            given["run"] = None
+        super().__init__(python_callable=python_callable, op_args=op_args, op_kwargs=given, **kwargs)
         self.conn_id = conn_id
-        self.opened_run = OpenedRun.of(next(iter(op_args or ()), (op_kwargs or {}).get("run")))
+        self.joins = joins
+        self.experiment = experiment
+        self.key = key
+        self.nested = nested
+        self.resume = resume
+        self.accept_from = accept_from
+        self.opened_run = OpenedRun.of(next(iter(op_args or ()), given.get("run")))
 
     def execute(self, context: Mapping[str, Any]) -> Any:
         """Do the step once: if it is done already with these inputs and this code, its stored result answers."""
-        with store_session(self.conn_id, context) as client:
+        with store_session(self, context) as client:
             inputs = self._arguments(context)
-            run = client.join_run(self.opened_run.check(self, context, inputs.pop("run")))
-            called = False
+            with self._run(client, context, inputs.pop("run")) as (run, index):
+                self.works_in = run.run_id
+                remember_run(context, run.run_id)
+                called = False
 
-            def work(handle: Any, **given: Any) -> Any:
-                nonlocal called
-                called = True
-                return small_json(self.task_id, self.python_callable(handle, **given))
+                def work(handle: Any, **given: Any) -> Any:
+                    nonlocal called
+                    called = True
+                    return small_json(self.task_id, self.python_callable(handle, **given))
 
-            # The step's code is the user's, not this wrapper's.
-            work.__wrapped__ = self.python_callable  # type: ignore[attr-defined]
-            result = run.step(self.task_id, work, map_index=map_index(context), **inputs)
+                # The step's code is the user's, not this wrapper's.
+                work.__wrapped__ = self.python_callable  # type: ignore[attr-defined]
+                result = run.step(self.task_id, work, map_index=index, resume=self.resume, **inputs)
             how = "done" if called else "had been done with these inputs and this code; its stored result answers"
-            self.log.info("Step %s of run %s %s", self.task_id, run.run_id, how)
+            self.log.info("Step %s of run %s (%s) %s", self.task_id, run.run_id, run.record.key, how)
             return result
+
+    @contextmanager
+    def _run(self, client: Client, context: Mapping[str, Any], given: Any) -> Iterator[tuple[ActiveRun, int]]:
+        """Yield the run of this task, and the map index of its step there.
+
+        A run that was passed is joined, or with `nested` the parent of this task's own. A run that this task has for
+        itself is closed with the task's outcome.
+        """
+        parent = None
+        if self.joins:
+            parent = client.join_run(self.opened_run.check(self, context, client, given, self.accept_from))
+            if not self.nested:
+                yield parent, map_index(context)
+                return
+        own = client.open_run(
+            self.experiment or (context["ti"].dag_id if parent is None else parent.record.experiment),
+            self._key(context, parent),
+            logical_date=context.get("logical_date"),
+            parent=None if parent is None else parent.run_id,
+        )
+        with _closed_with_outcome(client, own.run_id):
+            yield own, -1
+
+    def _key(self, context: Mapping[str, Any], parent: ActiveRun | None) -> Any:
+        """Return the key of this task's own run: the DAG's word, else by its parent's key or its own coordinates."""
+        if self.key is not None:
+            return self.key
+        if parent is None:
+            return task_key(context)
+        from penstock import RunKey
+
+        index, key = map_index(context), parent.record.key
+        place = f"{self.task_id}[{index}]" if index >= 0 else self.task_id
+        return RunKey(key.pipeline, f"{key.partition}/{place}", key.namespace)
 
     def _arguments(self, context: Mapping[str, Any]) -> dict[str, Any]:
         """Bind what the DAG passed, and what the function takes from Airflow's context by name (`ds`, for example)."""
@@ -68,14 +128,40 @@ class PenstockDecoratedOperator(DecoratedOperator):  # type: ignore[misc]
         return bound
 
 
+@contextmanager
+def _closed_with_outcome(client: Client, run_id: str) -> Iterator[None]:
+    """Close a task's own run as its work ends. A kill is left to the session, which ends the run as KILLED."""
+    from penstock.services.once import error_text
+
+    try:
+        yield
+    except Killed:
+        raise
+    except AirflowSkipException as skipped:
+        client.settle_run(run_id, "FINISHED", error_text(skipped))
+        raise
+    except BaseException as error:
+        client.settle_run(run_id, "FAILED", error_text(error))
+        raise
+    client.settle_run(run_id, "FINISHED")
+
+
 def penstock_task(
     python_callable: Callable[..., Any] | None = None, multiple_outputs: bool = False, **kwargs: Any
 ) -> TaskDecorator:
     """Make a function a step of a run: `@task.penstock def train(run, month): ...`.
 
-    It is called with what `open_run` returned (`train(opened.output, month="2013-03")`) and receives a live run to log
-    into. It runs once for its inputs and its code: a retry after it has succeeded gets the stored result. It returns
-    plain JSON, as one XCom whatever its annotation says, unless `multiple_outputs` is asked for.
+    It receives a live run to log into, runs once for its inputs and its code (a retry after it has succeeded gets the
+    stored result), and returns plain JSON, as one XCom whatever its annotation says, unless `multiple_outputs` is asked
+    for. Which run that is:
+
+        train(opened.output, month=...)     joined: the run that the DAG's `open_run` opens
+        train(month=...)                    its own, in `experiment` (default: the DAG's id) with `key` (default: this
+                                            task in this DAG run), closed with the task's outcome
+        @task.penstock(nested=True)         its own, nested in the run it is called with, by key: of mapped tasks each
+        train(opened.output, month=...)     has one, `<partition>/train[3]`, closed with the task's outcome
+
+    `resume=True` keeps the metrics of an attempt that was cut off (training from a checkpoint).
     """
     return task_decorator_factory(
         python_callable=python_callable,

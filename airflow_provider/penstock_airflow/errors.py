@@ -21,6 +21,6 @@ def failures_mapped() -> Iterator[None]:
     try:
         yield
     except Terminal as error:
-        from airflow.sdk.exceptions import AirflowFailException
+        from penstock_airflow.compat import AirflowFailException
 
         raise AirflowFailException(str(error)) from error

@@ -9,13 +9,21 @@ from typing import TYPE_CHECKING, Any
 from penstock_airflow.context import host_facts
 from penstock_airflow.errors import failures_mapped
 from penstock_airflow.hooks import PenstockHook
+from penstock_airflow.killed import Killed
 
 if TYPE_CHECKING:
     from penstock import Client
 
 
 @contextmanager
-def store_session(conn_id: str, context: Mapping[str, Any]) -> Iterator[Client]:
-    """Yield a client for this task's work: its failures reach Airflow mapped, its records say which task made them."""
-    with failures_mapped(), PenstockHook(conn_id).get_client(host_facts(context)) as client:
-        yield client
+def store_session(task: Any, context: Mapping[str, Any]) -> Iterator[Client]:
+    """Yield a client for this task's work: its failures reach Airflow mapped, its records say which task made them.
+
+    A task that is killed ends the run it works in (`penstock_airflow.killed`).
+    """
+    with failures_mapped(), PenstockHook(task.conn_id).get_client(host_facts(context)) as client:
+        try:
+            yield client
+        except Killed as killed:
+            task.end_killed(client, killed)
+            raise

@@ -17,6 +17,7 @@ from prefect.cache_policies import NO_CACHE
 from penstock.errors import GateBlocked, InvalidValue
 from penstock.model.decisions import GateDecision
 from penstock.model.ids import RunKey
+from penstock.ports.sandbox import Limits
 from penstock_prefect.blocks import PenstockStore
 from penstock_prefect.context import client_of, in_a_run, run_logger
 from penstock_prefect.errors import retry_unless_terminal
@@ -78,10 +79,18 @@ def evaluate_model(
     step: str = "evaluate",
     map_index: int = -1,
     store: Store = None,
+    anchor: str | bool = True,
+    sandbox: Limits | bool = True,
+    determinism: bool = False,
+    latency: bool = False,
+    plots: bool = False,
+    expect_digest: str | None = None,
 ) -> Ref:
     """Measure a model on held-out rows, with its baseline on the same rows, and return the evaluation's reference.
 
-    With `run`, the model must have been logged in that run, or in a pipeline that `accept_from` names.
+    With `run`, the model must have been logged in that run, or in a pipeline that `accept_from` names. Models predict
+    in processes of their own, within `sandbox` (`penstock.ports.sandbox.Limits`; by default 600 s for all predictions):
+    one that hangs, exits, crashes or eats memory fails this task and nothing else. The rest is as in `client.evaluate`.
     """
     with client_of(store) as client:
         evaluation = client.evaluate(
@@ -90,7 +99,13 @@ def evaluate_model(
             label=label,
             task=task,
             baseline=baseline,
+            anchor=anchor,
             slices=slices,
+            sandbox=sandbox,
+            determinism=determinism,
+            latency=latency,
+            plots=plots,
+            expect_digest=expect_digest,
             run=run,
             accept_from=accept_from,
             step=step,

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseOperator
 
-from penstock_airflow.context import map_index
+from penstock_airflow.context import map_index, remember_run
 from penstock_airflow.hooks import DEFAULT_CONN_ID
+from penstock_airflow.killed import EndsWhenKilled
+from penstock_airflow.lineage import Lineage
+from penstock_airflow.links import RunLink
 from penstock_airflow.opened_run import OpenedRun
 from penstock_airflow.results import small_json
 from penstock_airflow.session import store_session
@@ -18,10 +22,13 @@ if TYPE_CHECKING:
     from penstock import Client
 
 
-class PenstockOperator(BaseOperator):  # type: ignore[misc]
+class PenstockOperator(EndsWhenKilled, Lineage, BaseOperator):  # type: ignore[misc]
     """Does one thing in the store of a connection. Subclasses say what, in `act`."""
 
     ui_color = "#d9e8f5"
+    operator_extra_links: Collection[Any] = (RunLink(),)
+    # The decision that this task made or acted under, once it is known: for its link.
+    acts_under: str | None = None
 
     def __init__(self, *, conn_id: str = DEFAULT_CONN_ID, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -29,12 +36,18 @@ class PenstockOperator(BaseOperator):  # type: ignore[misc]
 
     def execute(self, context: Mapping[str, Any]) -> Any:
         """Connect, act, and return a small JSON reference."""
-        with store_session(self.conn_id, context) as client:
+        with store_session(self, context) as client:
             return small_json(self.task_id, self.act(client, context))
 
     @abstractmethod
     def act(self, client: Client, context: Mapping[str, Any]) -> Any:
         """Do the one thing, log one line on it, and return a reference to what came of it."""
+
+    def work_in(self, context: Mapping[str, Any], run_id: str) -> str:
+        """Say which run this task works in, for whoever kills it and for Airflow's own record of its state."""
+        self.works_in = run_id
+        remember_run(context, run_id)
+        return run_id
 
 
 class RunOperator(PenstockOperator):
@@ -53,10 +66,17 @@ class RunOperator(PenstockOperator):
         self.step = step
         self.opened_run = OpenedRun.of(run)
 
-    def within(self, context: Mapping[str, Any]) -> dict[str, Any]:
+    def render_template(self, content: Any, context: Any, *args: Any) -> Any:
+        """Render a template; the path of a `DataSource`, too."""
+        if type(content).__name__ == "DataSource" and isinstance(content.source, str):
+            return replace(content, source=super().render_template(content.source, context, *args))
+        return super().render_template(content, context, *args)
+
+    def within(self, client: Client, context: Mapping[str, Any]) -> dict[str, Any]:
         """Return where this task stands, as every call of the core within a run takes it."""
+        run_id = self.opened_run.check(self, context, client, self.run, self.accept_from)
         return {
-            "run": self.opened_run.check(self, context, self.run),
+            "run": self.work_in(context, run_id),
             "accept_from": self.accept_from,
             "map_index": map_index(context),
             **({"step": self.step} if self.step else {}),
