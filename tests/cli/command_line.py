@@ -69,11 +69,15 @@ def decision_of(cli: Run, partition: str) -> str:
     return str(one_run(cli, partition)["decisions"][0]["decision_id"])
 
 
-def commands(group: click.Command = app, path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
-    yield path
+def commands(
+    group: click.Command = app, path: tuple[str, ...] = (), *, leaves: bool = False
+) -> Iterator[tuple[str, ...]]:
+    """Every command by its path; with `leaves` only those that do something themselves."""
+    if not (leaves and isinstance(group, click.Group)):
+        yield path
     if isinstance(group, click.Group):
         for name, command in group.commands.items():
-            yield from commands(command, (*path, name))
+            yield from commands(command, (*path, name), leaves=leaves)
 
 
 def python(*arguments: str, **options: Any) -> subprocess.CompletedProcess[str]:

@@ -11,6 +11,7 @@ from click.testing import CliRunner, Result
 
 import penstock
 from penstock.cli.app import app
+from penstock.stores.sql import schema
 from tests.postgres_server import PostgresServer
 
 Run = Callable[..., Result]
@@ -31,8 +32,8 @@ def test_a_store_is_made_by_upgrade_and_not_by_looking(cli: Run, url: str, tmp_p
     looked = cli("db", "status")
     assert looked.exit_code == 2
     assert "holds no records of ours" in looked.stderr
-    assert "no schema → 0001" in cli("db", "upgrade").stdout
-    assert "at revision 0001 already" in cli("db", "upgrade").stdout
+    assert f"no schema → {schema.HEAD}" in cli("db", "upgrade").stdout
+    assert f"at revision {schema.HEAD} already" in cli("db", "upgrade").stdout
     with penstock.connect(url, tmp_path / "bytes") as client:
         client.open_run("team/kind", "2013-03").close()
     status = json.loads(cli("db", "status", "--json").stdout)
@@ -46,7 +47,7 @@ def test_a_store_is_made_by_upgrade_and_not_by_looking(cli: Run, url: str, tmp_p
 
 def test_an_older_schema_is_told_from_a_fitting_one(cli: Run, url: str, postgres_server: PostgresServer) -> None:
     cli("db", "upgrade")
-    postgres_server.execute("UPDATE alembic_version SET version_num = '0000'", url.rpartition("/")[2])
+    postgres_server.execute("UPDATE penstock_schema SET version_num = '0000'", url.rpartition("/")[2])
     stale = cli("db", "status")
     assert stale.exit_code == 1
     assert "run: penstock db upgrade" in stale.stdout

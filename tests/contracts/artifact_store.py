@@ -87,6 +87,22 @@ class ArtifactStoreContract:
         assert store.put_file(file) == (sha256, size)
         store.fetch(sha256, tmp_path / "back.bin")
 
+    def test_objects_are_deleted_once_and_stored_again_like_new_ones(
+        self, store: ArtifactStore, inside: Inside, tmp_path: Path
+    ) -> None:
+        files = [written(tmp_path / name, name.encode()) for name in ("a", "b", "c")]
+        gone, other, kept = (sha256 for sha256, _ in store.put_files(files))
+        assert store.delete_objects([gone, "0" * 64, other], 60) == ["0" * 64]
+        assert inside.hashes() == [kept]
+        assert sorted(store.delete_objects([gone, other], 60)) == sorted([gone, other])
+        with pytest.raises(Corrupted, match="missing"):
+            store.fetch(gone, tmp_path / "back")
+        with pytest.raises(StoreUnavailable, match="Run it again"):
+            store.delete_objects([kept], 0)
+        assert inside.hashes() == [kept]
+        store.put_file(files[0])
+        store.fetch(gone, tmp_path / "back")
+
     def test_only_regular_files_are_stored_and_a_fifo_does_not_hang(
         self, store: ArtifactStore, inside: Inside, tmp_path: Path
     ) -> None:
@@ -191,6 +207,19 @@ class ArtifactStoreContract:
         store.put_file(written(tmp_path / "parent", b"parent"))
         assert os.waitpid(child, 0)[1] == 0
         assert len(inside.hashes()) == 3
+
+    def test_objects_are_listed_by_name_with_their_size_and_age(
+        self, store: ArtifactStore, inside: Inside, tmp_path: Path
+    ) -> None:
+        assert list(store.list_objects()) == []
+        contents = [b"x" * size for size in range(30)]
+        stored = store.put_files([written(tmp_path / f"{len(content)}", content) for content in contents])
+        store.fetch(stored[3][0], tmp_path / "back")
+        listed = list(store.list_objects())
+        assert [(each.sha256, each.size_bytes) for each in listed] == sorted(stored)
+        assert all(0 <= each.age_s < 60 for each in listed)
+        inside.delete(stored[7][0])
+        assert [each.sha256 for each in store.list_objects()] == sorted({sha for sha, _ in stored} - {stored[7][0]})
 
     def test_sweeping_takes_no_object(self, store: ArtifactStore, inside: Inside, tmp_path: Path) -> None:
         sha256, _ = store.put_file(written(tmp_path / "a", b"content"))

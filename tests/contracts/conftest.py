@@ -3,3 +3,9 @@
 import pytest
 
 pytest.register_assert_rewrite("tests.contracts.metadata_store")
+pytest.register_assert_rewrite("tests.contracts.events")
+pytest.register_assert_rewrite("tests.contracts.gates")
+pytest.register_assert_rewrite("tests.contracts.registry")
+pytest.register_assert_rewrite("tests.contracts.retention")
+pytest.register_assert_rewrite("tests.contracts.attempts")
+pytest.register_assert_rewrite("tests.contracts.changes")

@@ -4,56 +4,31 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
-from typing import Any
 
 import pytest
 
 from penstock.errors import Conflict, Fenced, InvalidValue, NotAuthorized, NotFound
 from penstock.model.audit import GENESIS, ChainHead, experiment_chain, flaw_in, model_chain
 from penstock.model.decisions import Verdict
-from penstock.model.runs import AttemptState, LogBatch, Metric, RunStatus, StepResult
+from penstock.model.runs import AttemptState, LogBatch, Metric, RunStatus
 from penstock.model.versions import AliasMove, Authorization, AuthorizationKind, FileEntry, ModelVersion
 from penstock.ports import MetadataStore, StepEnd
 from tests.contracts import samples
+from tests.contracts.attempts import AttemptsContract
+from tests.contracts.changes import kinds, refused_change, unchanged
+from tests.contracts.events import EventRecordsContract
+from tests.contracts.gates import GateRecordsContract
+from tests.contracts.registry import VersionRecordsContract
+from tests.contracts.retention import RetentionRecordsContract
 from tests.contracts.samples import ACTOR, ALIAS, EXPERIMENT, MODEL, begun, done, judged, opened, promoted, registered
 
 
-def kinds(store: MetadataStore) -> list[str]:
-    """The kinds of all ledger entries, chain by chain."""
-    return [entry.kind for entry in store.read_ledger()]
-
-
-def unchanged(
-    store: MetadataStore, call: Callable[[], Any], error: type[Exception], message: str | None = None
-) -> None:
-    """The call raises, and leaves no entry, version, move or run behind."""
-
-    def seen() -> Any:
-        runs = store.list_runs(None, 100)
-        details = [store.get_run_details(run.run_id) for run in runs]
-        registry = [store.list_models(), store.list_versions(MODEL), store.list_alias_moves(MODEL)]
-        judgements = [(store.list_evaluations(run.run_id), store.list_decisions(run.run_id)) for run in runs]
-        return runs, details, registry, judgements, list(store.read_ledger())
-
-    before = seen()
-    with pytest.raises(error, match=message):
-        call()
-    assert seen() == before
-
-
-def refused_change(store: MetadataStore, call: Callable[[], Any], error: type[Exception]) -> None:
-    """The call raises, and neither the registry nor the ledger has changed; its attempt may have begun."""
-    before = (store.list_models(), store.list_versions(MODEL), store.list_alias_moves(MODEL), kinds(store))
-    with pytest.raises(error):
-        call()
-    assert (store.list_models(), store.list_versions(MODEL), store.list_alias_moves(MODEL), kinds(store)) == before
-
-
-class MetadataStoreContract:
+class MetadataStoreContract(
+    AttemptsContract, EventRecordsContract, GateRecordsContract, VersionRecordsContract, RetentionRecordsContract
+):
     """Give it a fixture `store` with nothing in it."""
 
     # ---------------------------------------------------------------------------------------------------- runs
@@ -125,125 +100,6 @@ class MetadataStoreContract:
         with pytest.raises(NotFound, match="run"):
             store.get_run_details("f" * 32)
 
-    # --------------------------------------------------------------------------------------- steps and attempts
-
-    def test_a_step_answers_from_its_stored_result(self, store: MetadataStore) -> None:
-        run = opened(store)
-        attempt = begun(store, run.run_id, inputs=1)
-        ended = store.end_attempt(done(attempt, {"rows": [1, 2]}))
-        assert isinstance(ended, StepResult)
-        assert ended.value == {"rows": [1, 2]}
-        assert store.end_attempt(done(attempt, {"rows": [1, 2]})) == ended
-        assert store.begin_attempt(samples.new_attempt(run.run_id, inputs=1)) == ended
-        other = begun(store, run.run_id, inputs=2)
-        assert other.number == 2
-        store.end_attempt(done(other, "other"))
-        assert store.begin_attempt(samples.new_attempt(run.run_id, inputs=1)) == ended
-        assert begun(store, run.run_id, inputs=1, always=True).number == 3
-        assert [step.generation for step in store.get_run_details(run.run_id).steps] == [3]
-
-    def test_a_newer_attempt_fences_the_older_one_from_every_write(self, store: MetadataStore) -> None:
-        run = opened(store)
-        old, new = begun(store, run.run_id), begun(store, run.run_id)
-        model = samples.logged_model(run.run_id)
-        evaluation = samples.evaluation_of(model)
-        writes: list[Callable[[], Any]] = [
-            lambda: store.log(old, samples.metrics(loss=1.0)),
-            lambda: store.renew_lease(old),
-            lambda: store.put_artifacts(old, [FileEntry("a", "0" * 64, 1)]),
-            lambda: store.add_model(old, model),
-            lambda: store.end_attempt(done(old)),
-            lambda: store.end_attempt(StepEnd(old, AttemptState.FAILED, error="late")),
-            lambda: store.record_evaluation(evaluation, samples.event("evaluated"), done(old)),
-            lambda: store.record_decision(samples.decision_on(evaluation), samples.event("decided"), done(old)),
-        ]
-        for write in writes:
-            unchanged(store, write, Fenced, "attempt 1 has been superseded by attempt 2")
-        assert store.list_artifacts(run.run_id) == []
-        store.log(new, samples.metrics(loss=0.5))
-        assert store.get_run_details(run.run_id).metrics == {"loss": 0.5}
-
-    def test_a_fenced_attempt_neither_registers_nor_promotes(self, store: MetadataStore) -> None:
-        judgement = judged(store, "a")
-        version = registered(store, judgement)
-        other = judged(store, "b")
-        old = begun(store, other.model.run_id, "register", "x")
-        begun(store, other.model.run_id, "register", "x")
-        call = (MODEL, other.model, other.authorization, samples.event("registered"), done(old))
-        unchanged(store, lambda: store.record_version(*call), Fenced)
-        move = (version, ALIAS, judgement.authorization, 0, samples.event("moved"), done(old))
-        unchanged(store, lambda: store.move_alias(*move), Fenced)
-
-    def test_an_end_is_final_and_a_wrong_token_writes_nothing(self, store: MetadataStore) -> None:
-        run = opened(store)
-        attempt = begun(store, run.run_id)
-        unchanged(store, lambda: store.end_attempt(done(replace(attempt, token="0" * 32))), Fenced)
-        unchanged(store, lambda: store.log(replace(attempt, number=7), samples.metrics(a=1.0)), Fenced)
-        store.end_attempt(StepEnd(attempt, AttemptState.FAILED, error="out of memory"))
-        assert store.end_attempt(StepEnd(attempt, AttemptState.FAILED, error="again")) is None
-        unchanged(store, lambda: store.end_attempt(done(attempt)), Fenced)
-        unchanged(store, lambda: store.log(attempt, samples.metrics(a=1.0)), Fenced)
-        assert [step.error for step in store.get_run_details(run.run_id).steps] == ["out of memory"]
-
-    def test_mapped_steps_do_not_fence_each_other(self, store: MetadataStore) -> None:
-        run = opened(store)
-        shards = [begun(store, run.run_id, "shard", map_index=index) for index in range(3)]
-        for index, shard in enumerate(shards):
-            store.log(shard, LogBatch(metrics=(Metric(f"m{index}", index),)))
-        assert store.get_run_details(run.run_id).metrics == {"m0": 0.0, "m1": 1.0, "m2": 2.0}
-
-    def test_a_new_attempt_supersedes_what_was_logged_unless_it_resumes(self, store: MetadataStore) -> None:
-        run = opened(store)
-        first = begun(store, run.run_id)
-        store.log(first, LogBatch(metrics=(Metric("loss", 1.0, 1),), params={"lr": "1"}, inputs=(samples.held_out(),)))
-        resumed = begun(store, run.run_id, resume=True)
-        store.log(resumed, LogBatch(metrics=(Metric("loss", 0.5, 2),), params={"lr": "2"}))
-        assert [point[0] for point in store.list_metric_points(run.run_id, "loss")] == [1, 2]
-        details = store.get_run_details(run.run_id)
-        assert (details.params, details.metrics, len(details.inputs)) == ({"lr": "2"}, {"loss": 0.5}, 1)
-        store.log(begun(store, run.run_id), LogBatch(metrics=(Metric("loss", 0.7, 1),)))
-        details = store.get_run_details(run.run_id)
-        assert (details.params, details.metrics, details.inputs) == ({}, {"loss": 0.7}, ())
-
-    def test_beginning_reopens_a_failed_run_and_a_finished_one_only_for_new_work(self, store: MetadataStore) -> None:
-        run = opened(store)
-        store.end_attempt(done(begun(store, run.run_id, inputs=1)))
-        store.end_run(run.run_id, RunStatus.FINISHED, "", ACTOR)
-        begun(store, run.run_id, "evaluate")
-        assert store.get_run(run.run_id).status is RunStatus.FINISHED
-        assert isinstance(store.begin_attempt(samples.new_attempt(run.run_id, inputs=1, reopen=True)), StepResult)
-        assert store.get_run(run.run_id).status is RunStatus.FINISHED
-        begun(store, run.run_id, inputs=2, reopen=True)
-        assert store.get_run(run.run_id).status is RunStatus.RUNNING
-        store.end_run(run.run_id, RunStatus.KILLED, "", ACTOR)
-        assert isinstance(store.begin_attempt(samples.new_attempt(run.run_id, inputs=1)), StepResult)
-        assert store.get_run(run.run_id).status is RunStatus.RUNNING
-        assert kinds(store) == ["run_opened", *["run_ended", "run_reopened"] * 2]
-        with pytest.raises(NotFound, match="run"):
-            begun(store, "f" * 32)
-
-    def test_a_silent_attempt_is_reaped_and_its_run_with_it(self, store: MetadataStore) -> None:
-        run, other = opened(store, "silent"), opened(store, "alive")
-        silent, alive = begun(store, run.run_id, lease_s=0.0), begun(store, other.run_id)
-        time.sleep(0.005)
-        lapsed = store.reap(ACTOR)
-        assert [(found.step, found.attempt, found.run_ended) for found in lapsed] == [(silent.step, 1, True)]
-        assert (store.get_run(run.run_id).status, store.reap(ACTOR)) == (RunStatus.KILLED, [])
-        assert "silent for longer" in store.get_run(run.run_id).reason
-        assert store.get_run_details(run.run_id).steps[0].state is AttemptState.LAPSED
-        unchanged(store, lambda: store.log(silent, samples.metrics(a=1.0)), Fenced)
-        store.renew_lease(alive)
-        assert store.get_run(other.run_id).status is RunStatus.RUNNING
-
-    def test_a_run_past_its_deadline_is_reaped_unless_somebody_works_in_it(self, store: MetadataStore) -> None:
-        run = store.open_run(samples.new_run("late", deadline_s=0.0))[0]
-        busy = store.open_run(samples.new_run("busy", deadline_s=0.0))[0]
-        opened(store, "no deadline")
-        begun(store, busy.run_id)
-        time.sleep(0.005)
-        assert [found.step.run_id for found in store.reap(ACTOR)] == [run.run_id]
-        assert "deadline" in store.get_run(run.run_id).reason
-
     # ------------------------------------------------------------------------------------- what attempts log
 
     def test_a_batch_with_a_bad_item_in_it_writes_nothing(self, store: MetadataStore) -> None:
@@ -271,8 +127,8 @@ class MetadataStoreContract:
         assert math.isnan(found["nan"])
         assert {k: v for k, v in found.items() if k != "nan"} == {k: v for k, v in values.items() if k != "nan"}
         expected = [(2**40, int(at.timestamp() * 1000), 1 / 3)]
-        assert store.list_metric_points(run.run_id, "third") == expected
-        assert store.list_metric_points("f" * 32, "third") == []
+        assert list(store.list_metric_points(run.run_id, "third")) == expected
+        assert list(store.list_metric_points("f" * 32, "third")) == []
 
     def test_the_last_point_of_a_metric_is_the_one_that_counts(self, store: MetadataStore) -> None:
         run = opened(store)
@@ -305,6 +161,10 @@ class MetadataStoreContract:
         assert again == first
         begun(store, run.run_id)
         assert store.find_model(run.run_id, "model") is None
+        attempt, other = begun(store, run.run_id), samples.logged_model(run.run_id, "other weights")
+        for logged in (model, other, model):
+            store.add_model(attempt, logged)
+        assert store.find_model(run.run_id, "model") == first
         assert store.find_model(run.run_id, "other") is None
         with pytest.raises(NotFound, match="logged model"):
             store.get_model("m-" + "0" * 32)
@@ -327,6 +187,18 @@ class MetadataStoreContract:
         assert kinds(store) == before
         assert [made.evaluation_id for made in store.list_evaluations(run_id)] == [evaluation.evaluation_id]
         assert [made.decision_id for made in store.list_decisions(run_id)] == [decision.decision_id]
+
+    def test_every_run_is_read_and_those_that_were_judged_are_listed_in_order(self, store: MetadataStore) -> None:
+        bare = opened(store, "bare").run_id
+        ended = [judged(store, f"2013-{month}", generation=month).model.run_id for month in range(1, 4)]
+        for run_id in ended:
+            store.end_run(run_id, RunStatus.FINISHED, "", ACTOR)
+        states = {(run_id, "FINISHED", "active") for run_id in ended} | {(bare, "RUNNING", "active")}
+        assert set(store.read_run_states()) == states
+        first, *rest = sorted(ended)
+        assert store.list_judged_runs("", 1) == [first]
+        assert store.list_judged_runs(first, 10) == rest
+        assert store.list_judged_runs(rest[-1], 10) == []
 
     def test_a_judgement_on_what_is_not_there_is_refused_whole(self, store: MetadataStore) -> None:
         run = opened(store)

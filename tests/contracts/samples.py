@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
-from penstock.model.audit import NewEvent, model_chain
+from penstock.model.audit import ChainId, NewEvent, experiment_chain, model_chain
 from penstock.model.canonical import digest
-from penstock.model.data import Dataset
+from penstock.model.data import ColumnProfile, Dataset, Overlap
 from penstock.model.decisions import GateDecision, Outcome, RuleOutcome, Verdict
 from penstock.model.evaluations import Evaluation, Measurement
 from penstock.model.ids import WORKSPACE, RunKey, derived_id, model_id_of, new_token, run_id_of
+from penstock.model.load_checks import LoadCheck
 from penstock.model.runs import Attempt, AttemptState, LogBatch, Metric, Run, StepId
 from penstock.model.versions import (
     AliasMove,
@@ -27,6 +29,10 @@ EXPERIMENT = "team/project/kind"
 MODEL = "benign"
 ALIAS = "champion"
 ACTOR = {"kind": "user", "subject": "tester", "issuer": "library", "authenticated": False}
+
+
+def experiment() -> ChainId:
+    return experiment_chain(EXPERIMENT)
 
 
 def new_run(partition: str, experiment: str = EXPERIMENT, **more: Any) -> NewRun:
@@ -46,10 +52,9 @@ def new_attempt(run_id: str, step: str = "train", inputs: Any = None, map_index:
         step=StepId(run_id, step, map_index),
         inputs_digest=digest(declared),
         inputs=declared,
-        host={"try_number": 1},
         actor=ACTOR,
         token=new_token(),
-        **more,
+        **{"host": {"try_number": 1}, **more},
     )
 
 
@@ -68,7 +73,19 @@ def metrics(**values: float) -> LogBatch:
 
 
 def held_out() -> Dataset:
-    return Dataset("held-out", "d" * 64, 100, "held-out", "held_out.parquet", {"x": "double"})
+    return Dataset(
+        name="held-out",
+        digest="d" * 64,
+        rows=100,
+        role="held-out",
+        source="held_out.parquet",
+        schema={"x": "double"},
+        profile={"x": ColumnProfile("double", 1, 99, True, -0.5, "+inf", 1e300)},
+        earliest=datetime(2013, 3, 1, tzinfo=UTC),
+        latest=datetime(2013, 3, 31, 23, 59, 59, 999999, tzinfo=UTC),
+        rows_sha256="a" * 64,
+        overlap=Overlap(3, 100, 0.5, ("x", "y"), 1000, ("weather",)),
+    )
 
 
 def logged_model(run_id: str, payload: str = "weights", name: str = "model") -> LoggedModel:
@@ -174,7 +191,18 @@ def judged(
     return Judged(model, evaluation, decision)
 
 
+def passed_check(version: ModelVersion, number: int = 1) -> LoadCheck:
+    return LoadCheck(version.model, version.version, number, True, facts={"rows": 1}, actor=ACTOR)
+
+
 def registered(store: MetadataStore, judgement: Judged, map_index: int = -1) -> ModelVersion:
+    """Register, and see once that the version loads: without that it would get no alias."""
+    version = unchecked(store, judgement, map_index)
+    store.record_load_check(passed_check(version))
+    return version
+
+
+def unchecked(store: MetadataStore, judgement: Judged, map_index: int = -1) -> ModelVersion:
     attempt = begun(store, judgement.model.run_id, "register", judgement.decision.decision_id, map_index=map_index)
     return store.record_version(
         MODEL,
@@ -199,7 +227,7 @@ def promoted(
         alias,
         judgement.authorization,
         judgement.decision.alias_generation if expected is None else expected,
-        event("alias_moved", decision_id=judgement.decision.decision_id),
+        event("alias_moved", model=MODEL, alias=alias, decision_id=judgement.decision.decision_id),
         done(attempt),
     )
 

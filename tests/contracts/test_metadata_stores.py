@@ -52,7 +52,7 @@ def _story(store: MetadataStore) -> list[dict[str, Any]]:
 def test_the_same_calls_leave_the_same_ledger_in_every_store(tmp_path: Path, postgres_url: str) -> None:
     stores: list[MetadataStore] = [MemoryStore(), SqlStore(f"sqlite:///{tmp_path / 'p.db'}"), SqlStore(postgres_url)]
     memory, sqlite, postgres = (_story(store) for store in stores)
-    assert len(memory) == 12
+    assert len(memory) == 14
     assert memory == sqlite == postgres
     for store in stores:
         store.close()

@@ -13,17 +13,19 @@ from typing import Any, cast
 
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule, run_state_machine_as_test
+from hypothesis.stateful import initialize, precondition, rule, run_state_machine_as_test
 
 from penstock.model.decisions import GateDecision, Verdict
 from penstock.model.evaluations import Evaluation
+from penstock.model.protection import AliasProtection
 from penstock.model.runs import Attempt, AttemptState, LogBatch, Metric, RunStatus
-from penstock.model.versions import FileEntry, LoggedModel, ModelVersion
+from penstock.model.versions import Authorization, AuthorizationKind, FileEntry, LoggedModel, ModelVersion, VersionState
 from penstock.ports import MetadataStore, NewRun, StepEnd
 from penstock.stores.memory.store import MemoryStore
 from penstock.stores.sql.store import SqlStore
 from tests.contracts import samples
 from tests.contracts.comparing import outcome, shown
+from tests.contracts.gate_rules import GateRules
 from tests.postgres_server import PostgresServer
 
 NOON = datetime(2013, 3, 1, 12, tzinfo=UTC)
@@ -50,7 +52,7 @@ def _add(attempt: Attempt, model: LoggedModel, store: MetadataStore) -> Any:
     return store.add_model(attempt, model)
 
 
-class Twins(RuleBasedStateMachine):
+class Twins(GateRules):
     """The same call on both stores, again and again; attempts, models and judgements that were made may be used."""
 
     def __init__(self, store: MetadataStore, leave: Callable[[], None]) -> None:
@@ -172,7 +174,7 @@ class Twins(RuleBasedStateMachine):
     @rule(pick=PICK, payload=st.sampled_from("xy"))
     def add_model(self, pick: int, payload: str) -> None:
         attempt = self.attempt(pick)
-        model = samples.logged_model(attempt.step.run_id, payload, f"model-{payload}")
+        model = samples.logged_model(attempt.step.run_id, payload)
         if self.both(lambda store: store.add_model(attempt, model)) is not None:
             self.models.append(model)
         self.both(lambda store: store.find_model(attempt.step.run_id, model.name))
@@ -202,8 +204,8 @@ class Twins(RuleBasedStateMachine):
         self.both(lambda store: store.find_authorization(decision.decision_id))
 
     @precondition(lambda self: self.decisions)
-    @rule(pick=WRITER, which=st.none() | PICK, decided=PICK)
-    def record_version(self, pick: int | None, which: int | None, decided: int) -> None:
+    @rule(pick=WRITER, which=st.none() | PICK, decided=PICK, expected_to_load=st.sampled_from((True, True, False)))
+    def record_version(self, pick: int | None, which: int | None, decided: int, expected_to_load: bool) -> None:
         decision = self.decisions[decided % len(self.decisions)]
         judged = [model for model in self.models if which is None and model.payload_digest == decision.payload_digest]
         model = (judged or self.models)[(which or 0) % len(judged or self.models)]
@@ -213,6 +215,8 @@ class Twins(RuleBasedStateMachine):
         made = self.both(lambda store: store.record_version(samples.MODEL, model, given, event, end))
         if made is not None:
             self.versions.append(made)
+            if expected_to_load:
+                self.both(lambda store: store.record_load_check(samples.passed_check(made)))
 
     @precondition(lambda self: self.versions)
     @rule(pick=WRITER, which=PICK, decided=st.none() | PICK, expected=st.none() | st.integers(0, 2))
@@ -240,8 +244,54 @@ class Twins(RuleBasedStateMachine):
         given, end = samples.authorization_by(decision), samples.done(self.attempt(None, model.run_id))
         version = self.both(lambda store: store.record_version(samples.MODEL, model, given, event, end))
         self.versions.append(version)
+        self.both(lambda store: store.record_load_check(samples.passed_check(version)))
         end = samples.done(self.attempt(None, model.run_id))
         self.both(lambda store: store.move_alias(version, samples.ALIAS, given, generation, event, end))
+
+    @precondition(lambda self: self.versions)
+    @rule(which=PICK, number=st.integers(1, 3), passed=st.booleans())
+    def check_version(self, which: int, number: int, passed: bool) -> None:
+        version = self.versions[which % len(self.versions)]
+        check = replace(samples.passed_check(version, number), passed=passed, error="" if passed else "broken")
+        self.both(lambda store: store.record_load_check(check))
+        self.both(lambda store: store.list_load_checks(version.model, version.version))
+
+    @precondition(lambda self: self.versions)
+    @rule(which=PICK, state=st.sampled_from(VersionState))
+    def change_state(self, which: int, state: VersionState) -> None:
+        version = self.versions[which % len(self.versions)]
+        self.both(lambda store: store.change_version_state(version.model, version.version, state, "x", samples.ACTOR))
+        self.both(lambda store: store.find_version(version.model, None))
+
+    @precondition(lambda self: self.versions)
+    @rule(which=PICK, number=st.integers(0, 3), expected=st.integers(0, 3))
+    def roll_back(self, which: int, number: int, expected: int) -> None:
+        version = self.versions[which % len(self.versions)]
+        kind, event = AuthorizationKind.ROLLBACK, samples.event("alias_moved")
+        given = Authorization(f"{number:032x}", kind, version.model, None, "x", samples.ACTOR)
+        self.both(lambda store: store.record_rollback(version, samples.ALIAS, given, expected, event))
+
+    @rule(
+        number=st.integers(1, 3),
+        actors=st.sampled_from(((), ("tester",), ("ana",))),
+        lifted=st.booleans(),
+        actor=st.sampled_from(("tester", "ana")),
+    )
+    def protect(self, number: int, actors: tuple[str, ...], lifted: bool, actor: str) -> None:
+        by = {**samples.ACTOR, "subject": actor}
+        new = AliasProtection(samples.MODEL, samples.ALIAS, number, actors, lifted, "x", by)
+        self.both(lambda store: store.record_protection(new))
+        self.both(lambda store: store.list_protections(None))
+
+    @rule(partition=st.sampled_from(PARTITIONS), deleted=st.booleans())
+    def delete_run(self, partition: str, deleted: bool) -> None:
+        run_id = samples.new_run(partition).run_id
+        self.both(lambda store: store.change_run_deleted(run_id, deleted, "x", samples.ACTOR))
+
+    @rule(which=PICK, deleted=st.booleans())
+    def delete_model(self, which: int, deleted: bool) -> None:
+        model_id = self.models[which % len(self.models)].model_id
+        self.both(lambda store: store.change_model_deleted(model_id, deleted, "x", samples.ACTOR))
 
     @precondition(lambda self: self.last is not None)
     @rule()

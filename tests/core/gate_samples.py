@@ -31,6 +31,7 @@ from penstock.model.policies import (
     WhenNoBaseline,
 )
 from penstock.services.deciding import decide, decision_inputs
+from penstock.services.deciding.decide import Context
 
 NAMES = ("roc_auc", "matthews_corrcoef", "log_loss")
 SLICES = ("JFK", "EWR")
@@ -42,6 +43,7 @@ def evaluation_with(
     baseline: BaselineRef | None = CHAMPION,
     facts: dict[str, Any] | None = None,
     rows: int = 5000,
+    anchor: BaselineRef | None = None,
 ) -> Evaluation:
     return Evaluation(
         evaluation_id="e1",
@@ -53,6 +55,7 @@ def evaluation_with(
         measurements=measurements,
         baseline=baseline,
         model_facts=facts or {},
+        anchor=anchor,
     )
 
 
@@ -68,7 +71,7 @@ def decided(rule: Rule, evaluation: Evaluation) -> RuleOutcome:
     return decide(GatePolicy("p", (rule,)), evaluation)[1][0]
 
 
-def recorded(policy: GatePolicy, evaluation: Evaluation, context: dict[str, Any] | None = None) -> GateDecision:
+def recorded(policy: GatePolicy, evaluation: Evaluation, context: Context = None) -> GateDecision:
     verdict, outcomes = decide(policy, evaluation, context)
     decision = GateDecision(
         decision_id="d1",

@@ -26,13 +26,15 @@ LABEL_METRICS: dict[str, Callable[..., float]] = {
     "recall": sk.recall_score,
     "f1": sk.f1_score,
     "matthews_corrcoef": sk.matthews_corrcoef,
+    "cohen_kappa": sk.cohen_kappa_score,
 }
 SCORE_METRICS: dict[str, Callable[..., float]] = {
     "roc_auc": sk.roc_auc_score,
     "average_precision": sk.average_precision_score,
     "brier_score": sk.brier_score_loss,
 }
-ALL_METRICS = {*LABEL_METRICS, *SCORE_METRICS, "log_loss", "positive_rate"}
+OWN_METRICS = {"positive_rate", "calibration_error", "ks_statistic", "lift@0.1", "gain@0.1"}
+ALL_METRICS = {*LABEL_METRICS, *SCORE_METRICS, "log_loss", *OWN_METRICS}
 
 
 class Model:

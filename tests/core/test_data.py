@@ -265,8 +265,8 @@ def test_a_missing_path_is_not_found_and_says_where_it_was_looked_for() -> None:
         read("nowhere.parquet")
 
 
-@pytest.mark.parametrize("source", ["https://user:secret@example.com/x.parquet", "s3://bucket/x.parquet", 3, [1, 2]])
-def test_what_is_not_a_local_source_is_refused_without_repeating_secrets(source: Any) -> None:
+@pytest.mark.parametrize("source", ["https://user:secret@example.com/x.parquet", "s3://key:secret@bucket/x", 3, [1, 2]])
+def test_what_is_no_source_is_refused_without_repeating_secrets(source: Any) -> None:
     with pytest.raises(InvalidValue) as caught:
         read(source)
     assert "secret" not in str(caught.value)
@@ -307,7 +307,11 @@ def test_a_folder_that_would_lose_rows_or_columns_is_refused(tmp_path: Path) -> 
     (tmp_path / "b.csv").unlink()
     (tmp_path / "month=3").mkdir()
     CANCER.to_parquet(tmp_path / "month=3" / "c.parquet")
-    with pytest.raises(InvalidValue, match="column=value"):
+    with pytest.raises(InvalidValue, match="name the same columns"):
+        read(tmp_path)
+    (tmp_path / "a.parquet").unlink()
+    CANCER.assign(month=4).to_parquet(tmp_path / "month=3" / "c.parquet")
+    with pytest.raises(InvalidValue, match="'month' is a column of the files and a value in their folders' names"):
         read(tmp_path)
 
 

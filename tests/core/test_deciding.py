@@ -214,6 +214,28 @@ def test_a_sentence_never_shows_a_miss_as_if_it_were_a_tie(value: float, thresho
     assert "tie" not in outcome.reason
 
 
+def test_only_what_lies_within_the_tolerance_is_called_a_tie() -> None:
+    rule = AtLeast("roc_auc", 0.75, tolerance=0.125)
+    says = {
+        value: decided(rule, evaluation_with(candidate("roc_auc", value))).reason for value in (0.6, 0.625, 0.875, 0.9)
+    }
+
+    assert says[0.6].endswith(": misses by 0.025")
+    assert says[0.625].endswith(": a tie within 0.125, which passes")
+    assert says[0.875].endswith(": a tie within 0.125, which passes")
+    assert says[0.9].endswith(": holds by 0.275")
+
+
+def test_a_distance_below_every_double_is_not_shown_as_none() -> None:
+    smallest = evaluation_with(candidate("log_loss", 5e-324), champion("log_loss", 5e-324))
+    touching = evaluation_with(candidate("roc_auc", 0.5, stats={"error_bound": 0.25}))
+
+    assert decided(NoWorseThan("champion", "log_loss", margin_percent=1.0), smallest).reason.endswith(
+        "holds by less than any double"
+    )
+    assert decided(AtLeast("roc_auc", 0.25), touching).reason.endswith("the whole interval holds, by 0")
+
+
 @given(st.sampled_from([5e-324, 1e308, 1.7976931348623157e308]), st.floats(0, 1e308), st.floats(0, 1e308))
 def test_doubles_at_the_ends_of_their_range_are_decided_too(value: float, base: float, margin: float) -> None:
     evaluation = evaluation_with(candidate("log_loss", value), champion("log_loss", base))

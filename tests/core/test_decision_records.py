@@ -206,9 +206,9 @@ def test_fifty_rules_over_many_slices_are_decided_in_milliseconds() -> None:
     policy = GatePolicy("p", rules)
     timings = []
     for _ in range(10):
-        start = time.perf_counter()
+        start = time.process_time()  # CPU: what else the machine does is no cost of ours
         decide(policy, evaluation)
-        timings.append(time.perf_counter() - start)
+        timings.append(time.process_time() - start)
 
-    assert min(timings) < 0.05  # a few milliseconds here; slack for a busy machine
+    assert min(timings) < 0.05  # a few milliseconds here; slack for a slow machine
     print(f"50 rules, 402 measurements: {min(timings) * 1000:.2f} ms")

@@ -21,12 +21,9 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.tree import DecisionTreeClassifier
 
-from penstock.evaluation.answers import Answers, JudgedRows
-from penstock.evaluation.binary import BinaryRows
 from penstock.evaluation.engine import MeasuringEngine
-from penstock.evaluation.slices import Slices
 from penstock.model.data import DataSource
-from penstock.model.evaluations import BASELINE, CANDIDATE, Measurement
+from penstock.model.evaluations import BASELINE, Measurement
 from penstock.ports import DataReader, Evaluator
 from tests.core.measuring import (
     ALL_METRICS,
@@ -66,7 +63,8 @@ def test_every_metric_equals_scikit_learns_on_the_same_rows(estimator: Any, weig
 
     x = HELD_OUT[list(FEATURES)]
     wanted = expected_values(HELD_OUT["target"], model.estimator.predict(x), model.estimator.predict_proba(x), weights)
-    assert {m.metric for m in measured.measurements} == set(wanted) == ALL_METRICS
+    assert {m.metric for m in measured.measurements} == ALL_METRICS
+    assert set(wanted) == {*LABEL_METRICS, *SCORE_METRICS, "log_loss", "positive_rate"}
     for metric, value in wanted.items():
         assert find(measured, metric).value == pytest.approx(value, rel=1e-12, abs=1e-12), metric
 
@@ -96,7 +94,7 @@ def test_any_small_table_equals_scikit_learn_wherever_the_metric_is_defined(rows
     for metric, found in ((m.metric, m) for m in measured.measurements):
         if found.value is None:
             assert found.cause
-            assert metric in {"precision", "matthews_corrcoef", "f1"} or not both
+            assert metric in {"precision", "matthews_corrcoef", "f1", "cohen_kappa"} or not both
         elif metric in LABEL_METRICS:
             value = LABEL_METRICS[metric](y[counted], said[counted], sample_weight=kept)
             assert found.value == pytest.approx(value, abs=1e-12), metric
@@ -119,38 +117,29 @@ def test_the_size_of_batches_changes_nothing_at_all(rows: int, logistic: Model) 
     data, baseline = answered(logistic), trained(DecisionTreeClassifier(random_state=0))
     whole = measure(Scripted(), data, baseline=baseline, slices=["group"])
 
-    assert measure(Scripted(), data, baseline=baseline, slices=["group"], batch_rows=rows) == whole
+    parted = measure(Scripted(), data, baseline=baseline, slices=["group"], batch_rows=rows)
+    assert (parted.measurements, parted.curves) == (whole.measurements, whole.curves)
+    assert parted.dataset.digest == whole.dataset.digest
 
 
 def test_the_order_of_rows_changes_nothing_at_all(logistic: Model) -> None:
     data, baseline = answered(logistic), trained(DecisionTreeClassifier(random_state=0))
     shuffled = held(data.source.sample(frac=1, random_state=3))
 
-    assert measure(Scripted(), shuffled, baseline=baseline) == measure(Scripted(), data, baseline=baseline)
+    one, other = measure(Scripted(), shuffled, baseline=baseline), measure(Scripted(), data, baseline=baseline)
+    assert (one.measurements, one.curves) == (other.measurements, other.curves)
 
 
-def test_partial_states_of_many_workers_merge_to_the_state_of_one(logistic: Model) -> None:
-    y, p = HELD_OUT["target"].to_numpy(np.int8), logistic.predict_proba(HELD_OUT)[:, 1]
-    rows = JudgedRows(y, None, {CANDIDATE: Answers((p > 0.5).astype(np.int8), p, -np.log(p))})
-    groups = pd.DataFrame({"g": np.where(p > 0.9, "sure", "unsure")})
-    whole, whole_slices = BinaryRows(), Slices(["g"])
-    whole.update(rows)
-    whole_slices.update(groups, rows)
-    merged, merged_slices = BinaryRows(), Slices(["g"])
-    for start in range(0, len(y), 50):
-        part, part_slices = BinaryRows(), Slices(["g"])
-        part.update(rows.take(slice(start, start + 50)))
-        part_slices.update(groups[start : start + 50], rows.take(slice(start, start + 50)))
-        merged.merge(part)
-        merged_slices.merge(part_slices)
+def test_parts_evaluated_apart_merge_to_the_measurements_of_the_whole(logistic: Model) -> None:
+    data, baseline = answered(logistic), trained(DecisionTreeClassifier(random_state=0))
+    engine = MeasuringEngine()
+    options: dict[str, Any] = {"task": "binary", "baseline": baseline, "slices": ["group"]}
+    whole = engine.measure(Scripted(), data, **options)
+    frames = [data.source[start : start + 50] for start in range(0, len(data.source), 50)]
+    parts = [engine.measure_part(Scripted(), held(frame), **options) for frame in frames]
 
-    pairs: list[Any] = [({}, merged.result(), {}, whole.result())]
-    pairs += [(*one, *other) for one, other in zip(merged_slices.result(), whole_slices.result(), strict=True)]
-    assert [where.get("g") for where, *_ in pairs] == [None, "sure", "unsure"]
-    for where, one, same_where, other in pairs:
-        assert where == same_where
-        np.testing.assert_equal(one.labels, other.labels)
-        np.testing.assert_equal(vars(one.answers[CANDIDATE]), vars(other.answers[CANDIDATE]))
+    assert engine.merge_parts(parts, data).measurements == whole.measurements
+    assert engine.merge_parts(parts[::-1], data).measurements == whole.measurements
 
 
 def test_single_precision_probabilities_are_measured_as_scikit_learn_measures_them() -> None:
@@ -206,34 +195,56 @@ def test_the_delong_standard_error_equals_the_definition(logistic: Model) -> Non
 
     new, old = components(logistic), components(baseline)
     stats = find(measured, "roc_auc").stats
-    assert stats["standard_error"] == pytest.approx(error(*new), rel=1e-10)
-    assert find(measured, "roc_auc", BASELINE).stats["standard_error"] == pytest.approx(error(*old), rel=1e-10)
-    assert stats["standard_error_of_difference"] == pytest.approx(error(new[0] - old[0], new[1] - old[1]), rel=1e-10)
-    assert stats["positives"] + stats["negatives"] == len(HELD_OUT)
+    evidence, paired = stats["evidence"], stats["paired"]
+    assert evidence["standard_error"] == pytest.approx(error(*new), rel=1e-10)
+    assert find(measured, "roc_auc", BASELINE).stats["evidence"]["standard_error"] == pytest.approx(
+        error(*old), rel=1e-10
+    )
+    variance = paired["variance_candidate"] + paired["variance_baseline"] - 2 * paired["covariance"]
+    assert math.sqrt(variance) == pytest.approx(error(new[0] - old[0], new[1] - old[1]), rel=1e-10)
+    assert evidence["positives"] + evidence["negatives"] == len(HELD_OUT)
 
 
-def test_proportions_carry_their_standard_error_and_accuracy_the_discordant_counts(logistic: Model) -> None:
+def test_proportions_carry_their_counts_and_accuracy_the_discordant_ones(logistic: Model) -> None:
     baseline = trained(GaussianNB())
     measured = measure(logistic, held(), baseline=baseline)
 
-    accuracy = find(measured, "accuracy")
-    assert accuracy.value is not None
-    wanted = math.sqrt(accuracy.value * (1 - accuracy.value) / len(HELD_OUT))
-    assert accuracy.stats["standard_error"] == pytest.approx(wanted, rel=1e-12)
     new = logistic.predict(HELD_OUT) == HELD_OUT["target"]
     old = baseline.predict(HELD_OUT) == HELD_OUT["target"]
-    assert accuracy.stats["only_candidate_correct"] == int((new & ~old).sum())
-    assert accuracy.stats["only_baseline_correct"] == int((~new & old).sum())
-    precision = find(measured, "precision")
-    assert precision.stats["of_rows"] == int((logistic.predict(HELD_OUT) == 1).sum())
+    accuracy = find(measured, "accuracy").stats
+    assert accuracy["evidence"] == {"kind": "proportion", "successes": int(new.sum()), "rows": len(HELD_OUT)}
+    assert accuracy["paired"] == {
+        "kind": "paired_proportions",
+        "both": int((new & old).sum()),
+        "only_candidate": int((new & ~old).sum()),
+        "only_baseline": int((~new & old).sum()),
+        "neither": int((~new & ~old).sum()),
+    }
+    assert find(measured, "precision").stats["evidence"]["rows"] == int((logistic.predict(HELD_OUT) == 1).sum())
+
+
+def test_means_of_losses_carry_their_standard_errors_and_covariance(logistic: Model) -> None:
+    baseline = trained(DecisionTreeClassifier(max_depth=2, random_state=0))
+    y = HELD_OUT["target"].to_numpy()
+    new, old = ((model.predict_proba(HELD_OUT)[:, 1] - y) ** 2 for model in (logistic, baseline))
+    stats = find(measure(logistic, held(), baseline=baseline), "brier_score").stats
+    weights = np.full(len(y), 2.5)
+    weighted = find(measure(logistic, held(HELD_OUT.assign(w=weights), weight="w")), "brier_score").stats
+
+    assert stats["evidence"]["standard_error"] == pytest.approx(new.std(ddof=1) / math.sqrt(len(y)), rel=1e-9)
+    assert weighted["evidence"]["standard_error"] == pytest.approx(stats["evidence"]["standard_error"], rel=1e-9)
+    wanted = np.cov(new, old) / len(y)
+    found = [stats["paired"][name] for name in ("variance_candidate", "covariance", "variance_baseline")]
+    assert found == pytest.approx([wanted[0, 0], wanted[0, 1], wanted[1, 1]], rel=1e-8)
 
 
 def test_equal_weights_give_the_standard_errors_of_no_weights(logistic: Model) -> None:
     plain, weighted = measure(logistic, held()), measure(logistic, held(HELD_OUT.assign(w=2.5), weight="w"))
     for metric in ("accuracy", "precision", "recall"):
-        error = find(weighted, metric).stats["standard_error"]
-        assert error == pytest.approx(find(plain, metric).stats["standard_error"], rel=1e-12)
-    assert "standard_error" not in find(weighted, "roc_auc").stats  # DeLong's holds for unweighted rows only
+        share, evidence = (find(found, metric).stats["evidence"] for found in (plain, weighted))
+        p, n = share["successes"] / share["rows"], share["rows"]
+        assert evidence["standard_error"] == pytest.approx(math.sqrt(p * (1 - p) / (n - 1)), rel=1e-12)
+    assert find(weighted, "roc_auc").stats.get("evidence", {}).get("kind") != "auc"  # DeLong's: unweighted rows only
 
 
 # ------------------------------------------------------------------------------------------- the single pass

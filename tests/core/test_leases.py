@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 
@@ -69,15 +70,18 @@ def test_a_killed_process_leaves_a_run_that_the_reaper_ends_on_record(
 
 
 def test_a_stopped_process_that_wakes_after_its_lease_can_no_longer_write(
-    client: penstock.Client, store_url: str, run: ActiveRun
+    empty_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    worker = _worker(store_url, 0.5, run.run_id, 0.8)
-    os.kill(worker.pid, signal.SIGSTOP)
-    time.sleep(0.7)
-    assert len(client.reap()) == 1
-    os.kill(worker.pid, signal.SIGCONT)
-    assert _said(worker) == "Fenced"
-    assert client.get_run(run.ref).metrics == {"before": 1.0}
+    monkeypatch.setenv("PENSTOCK_ARTIFACTS", str(tmp_path / "artifacts"))
+    with penstock.connect(empty_url, actor="tester") as client:
+        run = client.open_run(EXPERIMENT, "p")
+        worker = _worker(empty_url, 0.5, run.run_id, 0.8)
+        os.kill(worker.pid, signal.SIGSTOP)
+        time.sleep(0.7)
+        assert len(client.reap()) == 1
+        os.kill(worker.pid, signal.SIGCONT)
+        assert _said(worker) == "Fenced"
+        assert client.get_run(run.ref).metrics == {"before": 1.0}
 
 
 def test_a_live_process_may_be_silent_for_longer_than_its_lease(

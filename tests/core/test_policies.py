@@ -92,108 +92,105 @@ def test_minus_zero_is_written_as_zero_so_that_equal_policies_have_equal_digests
     assert one.digest == other.digest
 
 
-@pytest.mark.parametrize(
-    ("rule", "problem"),
-    [
-        ({"at_least": {"metric": "acuracy", "value": 0.9}}, "did you mean 'accuracy'?"),
-        ({"at_least": {"metric": "ROC_AUC", "value": 0.9}}, "did you mean 'roc_auc'?"),
-        ({"at_least": {"metric": None, "value": 0.9}}, "unknown metric None"),
-        ({"at_least": {"metric": ["roc_auc"], "value": 0.9}}, "unknown metric"),
-        ({"at_lest": {"metric": "accuracy", "value": 0.9}}, "unknown rule 'at_lest'; did you mean 'at_least'?"),
-        ({"=>": {"metric": "accuracy", "value": 0.9}}, "Known: at_least"),
-        ({"approval": {"role": "owner"}}, "unknown rule 'approval'"),
-        ({"budget": {"alpha": 0.05, "looks": 30}}, "unknown rule 'budget'"),
-        ({"at_least": {"metric": "accuracy", "treshold": 0.9}}, "unknown key 'treshold'"),
-        ({"at_least": {"metric": "accuracy", "valu": 0.9}}, "did you mean 'value'?"),
-        ({"at_least": {"metric": "accuracy", "value": 0.9, "confidence": 0.95}}, "unknown key 'confidence'"),
-        ({"at_least": {"metric": "accuracy", "value": 0.9}, "warn": True}, "unknown rule 'warn'"),
-        ({"at_least": {"metric": "accuracy"}}, "missing key 'value'"),
-        ({"at_least": {"value": 0.9}}, "missing key 'metric'"),
-        ({"at_least": None}, "expected a mapping"),
-        ({"at_least": 0.9}, "expected a mapping"),
-        ("at_least", "expected a mapping"),
-        (None, "expected a mapping"),
-        ({}, "exactly one rule"),
-        (
-            {"at_least": {"metric": "f1", "value": 0.9}, "at_most": {"metric": "f1", "value": 0.9}},
-            "exactly one rule, found at_least, at_most",
-        ),
-        ({"at_least": {"metric": "accuracy", "value": "0.9"}}, "without quotes"),
-        ({"at_least": {"metric": "accuracy", "value": "90%"}}, "expected a number"),
-        ({"at_least": {"metric": "accuracy", "value": True}}, "expected a number, got True"),
-        ({"at_least": {"metric": "accuracy", "value": None}}, "expected a number, got None"),
-        ({"at_least": {"metric": "accuracy", "value": [0.9]}}, "expected a number"),
-        ({"at_least": {"metric": "accuracy", "value": float("nan")}}, "finite"),
-        ({"at_least": {"metric": "log_loss", "value": float("inf")}}, "finite"),
-        ({"at_least": {"metric": "log_loss", "value": 2**53 + 1}}, "not exact as a double"),
-        ({"at_least": {"metric": "log_loss", "value": 10**400}}, "not exact as a double"),
-        (
-            {"at_least": {"metric": "accuracy", "value": 90}},
-            "outside the range of 'accuracy' [0, 1]. For 90 % write 0.9",
-        ),
-        ({"at_least": {"metric": "accuracy", "value": -0.1}}, "outside the range"),
-        ({"at_most": {"metric": "log_loss", "value": -0.1}}, "[0, infinity)"),
-        ({"at_most": {"metric": "matthews_corrcoef", "value": -1.1}}, "[-1, 1]"),
-        ({"between": {"metric": "f1", "min": 0.6, "max": 0.5}}, "min 0.6 is above max 0.5"),
-        ({"between": {"metric": "f1", "min": 0.6, "max": 5}}, "outside the range"),
-        ({"no_worse_than": {"baseline": "champion", "metric": "f1"}}, "found neither"),
-        ({"no_worse_than": {"baseline": "champion", "metric": "f1", "margin": 0, "margin_percent": 1}}, "found both"),
-        ({"no_worse_than": {"baseline": "champion", "metric": "f1", "margin": -0.1}}, "0 or more"),
-        ({"no_worse_than": {"baseline": "champion", "metric": "f1", "margin_percent": -1}}, "0 or more"),
-        ({"no_worse_than": {"baseline": "champion", "metric": "f1", "margin": 1}}, "margin_percent: 1"),
-        ({"no_worse_than": {"baseline": "champion", "metric": "f1", "margin_percent": 100}}, "less than 100"),
-        ({"no_worse_than": {"baseline": "champion", "metric": "f1", "margin": None}}, "expected a number"),
-        ({"no_worse_than": {"metric": "f1", "margin": 0}}, "missing key 'baseline'"),
-        ({"no_worse_than": {"baseline": "latest", "metric": "f1", "margin": 0}}, "name of an alias"),
-        ({"no_worse_than": {"baseline": 3, "metric": "f1", "margin": 0}}, "name of an alias"),
-        ({"no_worse_than": {"baseline": "champion", "metric": "positive_rate", "margin": 0}}, "no better direction"),
-        ({"better_than": {"baseline": "champion", "metric": "positive_rate", "by": 0}}, "no better direction"),
-        ({"better_than": {"baseline": "champion", "metric": "f1", "margin": 0}}, "unknown key 'margin'"),
-        ({"better_than": {"baseline": "champion", "metric": "f1", "by": 0, "by_percent": 0}}, "found both"),
-        ({"better_than": {"baseline": "champion", "metric": "f1", "by": -0.1}}, "0 or more"),
-        (
-            {"not_suspiciously_better_than": {"baseline": "champion", "metric": "f1", "by": float("nan")}},
-            "finite",
-        ),
-        (
-            {"every_slice": {"by": "o", "min_rows": 0, "rule": {"at_least": {"metric": "f1", "value": 0.5}}}},
-            "at least 1",
-        ),
-        ({"every_slice": {"by": "o", "min_rows": 1.5, "rule": {"at_least": {"metric": "f1", "value": 0.5}}}}, "whole"),
-        ({"every_slice": {"by": "o", "min_rows": True, "rule": {"at_least": {"metric": "f1", "value": 0.5}}}}, "whole"),
-        ({"every_slice": {"by": "o", "rule": {"at_least": {"metric": "f1", "value": 0.5}}}}, "missing key 'min_rows'"),
-        (
-            {"every_slice": {"by": "", "min_rows": 1, "rule": {"at_least": {"metric": "f1", "value": 0.5}}}},
-            "line of text",
-        ),
-        ({"every_slice": {"by": "o", "min_rows": 1}}, "missing key 'rule'"),
-        (
-            {"every_slice": {"by": "o", "min_rows": 1, "rule": {"held_out": {"min_rows": 5}}}},
-            "cannot be applied to one",
-        ),
-        (
-            {"every_slice": {"by": "o", "min_rows": 1, "rule": {"any_of": [{"requires": {"signature": True}}]}}},
-            "cannot be applied to one slice",
-        ),
-        ({"held_out": {}}, "would assert nothing"),
-        ({"held_out": {"min_rows": 0}}, "at least 1"),
-        ({"held_out": {"not_training_data": False}}, "expected true, got False"),
-        ({"held_out": {"not_training_data": "true"}}, "expected true"),
-        ({"held_out": {"not_training_data": 1}}, "expected true, got 1"),
-        ({"requires": {}}, "would assert nothing"),
-        ({"requires": {"signature": False}}, "expected true"),
-        ({"requires": {"tags": []}}, "list of names"),
-        ({"requires": {"tags": "owner"}}, "Write [owner]"),
-        ({"requires": {"tags": ["owner", "owner"]}}, "twice"),
-        ({"requires": {"tags": [1]}}, "tag name"),
-        ({"requires": {"max_size_mb": 0}}, "above 0"),
-        ({"requires": {"max_size_mb": -5}}, "above 0"),
-        ({"any_of": []}, "is empty"),
-        ({"all_of": []}, "is empty"),
-        ({"any_of": {"at_least": {"metric": "f1", "value": 0.5}}}, "expected a list of rules, got dict"),
-        ({"all_of": None}, "expected a list of rules"),
-    ],
-)
+REFUSED_RULES: list[tuple[Any, str]] = [
+    ({"at_least": {"metric": "acuracy", "value": 0.9}}, "did you mean 'accuracy'?"),
+    ({"at_least": {"metric": "ROC_AUC", "value": 0.9}}, "did you mean 'roc_auc'?"),
+    ({"at_least": {"metric": None, "value": 0.9}}, "unknown metric None"),
+    ({"at_least": {"metric": ["roc_auc"], "value": 0.9}}, "unknown metric"),
+    ({"at_lest": {"metric": "accuracy", "value": 0.9}}, "unknown rule 'at_lest'; did you mean 'at_least'?"),
+    ({"=>": {"metric": "accuracy", "value": 0.9}}, "Known: at_least"),
+    ({"at_least": {"metric": "accuracy", "treshold": 0.9}}, "unknown key 'treshold'"),
+    ({"at_least": {"metric": "accuracy", "valu": 0.9}}, "did you mean 'value'?"),
+    ({"at_least": {"metric": "accuracy", "value": 0.9}, "warn": True}, "unknown rule 'warn'"),
+    ({"at_least": {"metric": "accuracy"}}, "missing key 'value'"),
+    ({"at_least": {"value": 0.9}}, "missing key 'metric'"),
+    ({"at_least": None}, "expected a mapping"),
+    ({"at_least": 0.9}, "expected a mapping"),
+    ("at_least", "expected a mapping"),
+    (None, "expected a mapping"),
+    ({}, "exactly one rule"),
+    (
+        {"at_least": {"metric": "f1", "value": 0.9}, "at_most": {"metric": "f1", "value": 0.9}},
+        "exactly one rule, found at_least, at_most",
+    ),
+    ({"at_least": {"metric": "accuracy", "value": "0.9"}}, "without quotes"),
+    ({"at_least": {"metric": "accuracy", "value": "90%"}}, "expected a number"),
+    ({"at_least": {"metric": "accuracy", "value": True}}, "expected a number, got True"),
+    ({"at_least": {"metric": "accuracy", "value": None}}, "expected a number, got None"),
+    ({"at_least": {"metric": "accuracy", "value": [0.9]}}, "expected a number"),
+    ({"at_least": {"metric": "accuracy", "value": float("nan")}}, "finite"),
+    ({"at_least": {"metric": "log_loss", "value": float("inf")}}, "finite"),
+    ({"at_least": {"metric": "log_loss", "value": 2**53 + 1}}, "not exact as a double"),
+    ({"at_least": {"metric": "log_loss", "value": 10**400}}, "not exact as a double"),
+    (
+        {"at_least": {"metric": "accuracy", "value": 90}},
+        "outside the range of 'accuracy' [0, 1]. For 90 % write 0.9",
+    ),
+    ({"at_least": {"metric": "accuracy", "value": -0.1}}, "outside the range"),
+    ({"at_most": {"metric": "log_loss", "value": -0.1}}, "[0, infinity)"),
+    ({"at_most": {"metric": "matthews_corrcoef", "value": -1.1}}, "[-1, 1]"),
+    ({"between": {"metric": "f1", "min": 0.6, "max": 0.5}}, "min 0.6 is above max 0.5"),
+    ({"between": {"metric": "f1", "min": 0.6, "max": 5}}, "outside the range"),
+    ({"no_worse_than": {"baseline": "champion", "metric": "f1"}}, "found neither"),
+    ({"no_worse_than": {"baseline": "champion", "metric": "f1", "margin": 0, "margin_percent": 1}}, "found both"),
+    ({"no_worse_than": {"baseline": "champion", "metric": "f1", "margin": -0.1}}, "0 or more"),
+    ({"no_worse_than": {"baseline": "champion", "metric": "f1", "margin_percent": -1}}, "0 or more"),
+    ({"no_worse_than": {"baseline": "champion", "metric": "f1", "margin": 1}}, "margin_percent: 1"),
+    ({"no_worse_than": {"baseline": "champion", "metric": "f1", "margin_percent": 100}}, "less than 100"),
+    ({"no_worse_than": {"baseline": "champion", "metric": "f1", "margin": None}}, "expected a number"),
+    ({"no_worse_than": {"metric": "f1", "margin": 0}}, "missing key 'baseline'"),
+    ({"no_worse_than": {"baseline": "latest", "metric": "f1", "margin": 0}}, "name of an alias"),
+    ({"no_worse_than": {"baseline": 3, "metric": "f1", "margin": 0}}, "name of an alias"),
+    ({"no_worse_than": {"baseline": "champion", "metric": "positive_rate", "margin": 0}}, "no better direction"),
+    ({"better_than": {"baseline": "champion", "metric": "positive_rate", "by": 0}}, "no better direction"),
+    ({"better_than": {"baseline": "champion", "metric": "f1", "margin": 0}}, "unknown key 'margin'"),
+    ({"better_than": {"baseline": "champion", "metric": "f1", "by": 0, "by_percent": 0}}, "found both"),
+    ({"better_than": {"baseline": "champion", "metric": "f1", "by": -0.1}}, "0 or more"),
+    (
+        {"not_suspiciously_better_than": {"baseline": "champion", "metric": "f1", "by": float("nan")}},
+        "finite",
+    ),
+    (
+        {"every_slice": {"by": "o", "min_rows": 0, "rule": {"at_least": {"metric": "f1", "value": 0.5}}}},
+        "at least 1",
+    ),
+    ({"every_slice": {"by": "o", "min_rows": 1.5, "rule": {"at_least": {"metric": "f1", "value": 0.5}}}}, "whole"),
+    ({"every_slice": {"by": "o", "min_rows": True, "rule": {"at_least": {"metric": "f1", "value": 0.5}}}}, "whole"),
+    ({"every_slice": {"by": "o", "rule": {"at_least": {"metric": "f1", "value": 0.5}}}}, "missing key 'min_rows'"),
+    (
+        {"every_slice": {"by": "", "min_rows": 1, "rule": {"at_least": {"metric": "f1", "value": 0.5}}}},
+        "line of text",
+    ),
+    ({"every_slice": {"by": "o", "min_rows": 1}}, "missing key 'rule'"),
+    (
+        {"every_slice": {"by": "o", "min_rows": 1, "rule": {"held_out": {"min_rows": 5}}}},
+        "cannot be applied to one",
+    ),
+    (
+        {"every_slice": {"by": "o", "min_rows": 1, "rule": {"any_of": [{"requires": {"signature": True}}]}}},
+        "cannot be applied to one slice",
+    ),
+    ({"held_out": {}}, "would assert nothing"),
+    ({"held_out": {"min_rows": 0}}, "at least 1"),
+    ({"held_out": {"not_training_data": False}}, "expected true, got False"),
+    ({"held_out": {"not_training_data": "true"}}, "expected true"),
+    ({"held_out": {"not_training_data": 1}}, "expected true, got 1"),
+    ({"requires": {}}, "would assert nothing"),
+    ({"requires": {"signature": False}}, "expected true"),
+    ({"requires": {"tags": []}}, "list of names"),
+    ({"requires": {"tags": "owner"}}, "Write [owner]"),
+    ({"requires": {"tags": ["owner", "owner"]}}, "twice"),
+    ({"requires": {"tags": [1]}}, "tag name"),
+    ({"requires": {"max_size_mb": 0}}, "above 0"),
+    ({"requires": {"max_size_mb": -5}}, "above 0"),
+    ({"any_of": []}, "is empty"),
+    ({"all_of": []}, "is empty"),
+    ({"any_of": {"at_least": {"metric": "f1", "value": 0.5}}}, "expected a list of rules, got a mapping"),
+    ({"all_of": None}, "expected a list of rules"),
+]
+
+
+@pytest.mark.parametrize(("rule", "problem"), REFUSED_RULES)
 def test_a_rule_that_could_not_be_meant_is_refused(rule: object, problem: str) -> None:
     with pytest.raises(InvalidPolicy) as refused:
         load_policy(policy_data(rule))
@@ -202,25 +199,25 @@ def test_a_rule_that_could_not_be_meant_is_refused(rule: object, problem: str) -
     assert "rules[0]" in str(refused.value)
 
 
-@pytest.mark.parametrize(
-    ("data", "problem"),
-    [
-        ({}, "policy is empty"),
-        ({"name": "p", "rules": []}, "no rule means no promotion"),
-        ({"name": "p", "rules": None}, "expected a list of rules"),
-        ({"name": "p"}, "missing key 'rules'"),
-        ({"rules": [{"at_least": {"metric": "f1", "value": 0.5}}]}, "missing key 'name'"),
-        (policy_data({"at_least": {"metric": "f1", "value": 0.5}}, name=7), "line of text"),
-        (policy_data({"at_least": {"metric": "f1", "value": 0.5}}, name=" "), "line of text"),
-        (policy_data({"at_least": {"metric": "f1", "value": 0.5}}, when_no_baseline=None), "unknown value None"),
-        (policy_data({"at_least": {"metric": "f1", "value": 0.5}}, when_no_baseline="Pass"), "did you mean 'pass'?"),
-        (policy_data({"at_least": {"metric": "f1", "value": 0.5}}, when_no_baseline=True), "unknown value True"),
-        (policy_data({"at_least": {"metric": "f1", "value": 0.5}}, enabled=False), "unknown key 'enabled'"),
-        (policy_data({"at_least": {"metric": "f1", "value": 0.5}}, rule=[]), "did you mean 'rules'?"),
-        (policy_data({"at_least": {"metric": "f1", "value": 0.5}}, allow_ungated=True), "unknown key 'allow_ungated'"),
-        (policy_data({"at_least": {"metric": "f1", "value": 0.5}}, **{"1": 2}), "unknown key '1'"),
-    ],
-)
+REFUSED_POLICIES: list[tuple[dict[str, Any], str]] = [
+    ({}, "policy is empty"),
+    ({"name": "p", "rules": []}, "no rule means no promotion"),
+    ({"name": "p", "rules": None}, "expected a list of rules"),
+    ({"name": "p"}, "missing key 'rules'"),
+    ({"rules": [{"at_least": {"metric": "f1", "value": 0.5}}]}, "missing key 'name'"),
+    (policy_data({"at_least": {"metric": "f1", "value": 0.5}}, name=7), "line of text"),
+    (policy_data({"at_least": {"metric": "f1", "value": 0.5}}, name=" "), "line of text"),
+    (policy_data({"at_least": {"metric": "f1", "value": 0.5}}, when_no_baseline=None), "unknown value None"),
+    (policy_data({"at_least": {"metric": "f1", "value": 0.5}}, when_no_baseline="Pass"), "did you mean 'pass'?"),
+    (policy_data({"at_least": {"metric": "f1", "value": 0.5}}, when_no_baseline=True), "unknown value True"),
+    (policy_data({"at_least": {"metric": "f1", "value": 0.5}}, enabled=False), "unknown key 'enabled'"),
+    (policy_data({"at_least": {"metric": "f1", "value": 0.5}}, rule=[]), "did you mean 'rules'?"),
+    (policy_data({"at_least": {"metric": "f1", "value": 0.5}}, allow_ungated=True), "unknown key 'allow_ungated'"),
+    (policy_data({"at_least": {"metric": "f1", "value": 0.5}}, **{"1": 2}), "unknown key '1'"),
+]
+
+
+@pytest.mark.parametrize(("data", "problem"), REFUSED_POLICIES)
 def test_a_policy_that_could_not_be_meant_is_refused(data: dict[str, Any], problem: str) -> None:
     with pytest.raises(InvalidPolicy) as refused:
         load_policy(data)
@@ -302,7 +299,7 @@ def test_a_policy_made_in_python_meets_the_same_checks(make: Callable[[], GatePo
         ("name: p\nrules:\n- at_least: {metric: f1, value: .nan}\n", "finite"),
         ("name: p\nrules:\n- at_least: {metric: f1, value: -.INF}\n", "finite"),
         ("name: p\nrules:\n- at_least: {metric: f1, value: 1e999}\n", "finite"),
-        ("name: p\nrules:\n- at_least: {metric: f1, value: 1e3}\n", "1000.0 is outside the range"),
+        ("name: p\nrules:\n- at_least: {metric: f1, value: 1e3}\n", "1000 is outside the range"),
         ('name: p\nrules:\n- at_least: {metric: f1, value: "0.5"}\n', "without quotes"),
         ("name: p\nrules:\n- at_least: {metric: f1, value: 0,5}\n", "unknown key '5'"),
         ("name: p\nrules:\n- at_least: {metric: f1, value: " + "9" * 5000 + "}\n", "too many digits"),
@@ -394,9 +391,44 @@ def test_a_problem_in_a_file_names_the_file_and_the_rule(write: Callable[..., Pa
         load_policy(path)
 
     assert str(refused.value).startswith(
-        f"policy {path}, rules[0].any_of[0].at_least.metric: unknown metric 'acuracy'; did you mean 'accuracy'?"
+        f"policy {path} line 4, rules[0].any_of[0].at_least.metric: unknown metric 'acuracy'; did you mean 'accuracy'?"
     )
     assert str(pickle.loads(pickle.dumps(refused.value))) == str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("rules", "problem"),
+    [
+        (
+            "- at_least:\n  metric: f1\n  value: 0.5\n",
+            "line 3, rules[0]: 'at_least' has nothing in it, but beside it 'metric'",
+        ),
+        ("- at_least: {metric:f1, value: 0.5}\n", "did you mean 'metric: f1', with a space?"),
+        ("- at_least: {metric: f1, value: 0,5}\n", "A decimal number has a point: 0.9"),
+        ("- at_least: {metric: f1, value: '0,5'}\n", "Write 0.5"),
+        ("- at_least: {metric: f1, value: 90%}\n", "For 90% write 0.9"),
+        ("- at_least:\n    metric: f1\n    value: 90\n", "line 5, rules[0].at_least.value: 90 is outside"),
+        (
+            "- at_least:\n    metric: f1\n    valeu: 0.9\n",
+            "line 3, rules[0].at_least: unknown key 'valeu'; did you mean 'value'",
+        ),
+        ("  at_least: {metric: f1, value: 0.5}\n", "line 2, rules: expected a list of rules, got a mapping"),
+    ],
+)
+def test_a_newcomers_slip_is_told_with_its_line_and_what_to_write(
+    write: Callable[..., Path], rules: str, problem: str
+) -> None:
+    with pytest.raises(InvalidPolicy) as refused:
+        load_policy(write("name: p\nrules:\n" + rules))
+
+    assert problem in str(refused.value)
+
+
+def test_a_misspelt_metric_is_told_the_nearest_one_and_not_all_of_them() -> None:
+    with pytest.raises(InvalidPolicy) as refused:
+        load_policy(policy_data({"at_least": {"metric": "acuracy", "value": 0.9}}))
+
+    assert str(refused.value).endswith("unknown metric 'acuracy'; did you mean 'accuracy'?")
 
 
 def test_a_missing_file_is_not_found_with_a_way_out(tmp_path: Path) -> None:

@@ -133,6 +133,7 @@ def test_a_decision_registers_one_version_and_makes_one_move(client: penstock.Cl
     assert [e.kind for e in client.read_ledger(model=tiny.MODEL)] == [
         "decision_made",
         "version_registered",
+        "version_checked",
         "alias_moved",
     ]
 
@@ -175,7 +176,7 @@ def test_the_store_itself_refuses_a_registration_without_a_passed_decision(
     store: Any = client.wiring.store
     logged = store.get_model(model["model_id"])
     with store._database.writing() as connection, pytest.raises(NotAuthorized, match="no such authorization"):
-        registry.add_version(connection, tiny.MODEL, logged, forged)
+        registry.add_version(connection, tiny.MODEL, logged, forged, 0)
 
 
 def test_references_from_another_run_are_refused_unless_the_code_accepts_them(
@@ -195,7 +196,7 @@ def test_references_from_another_run_are_refused_unless_the_code_accepts_them(
 
 
 @pytest.mark.parametrize(
-    "reference", ["/etc/passwd", "x", {"decision_id": {"__classname__": "os.system"}}, {}, None, 3, {"decision_id": ""}]
+    "reference", ["/etc/passwd", "x", {"decision_id": {"__classname__": "os.system"}}, {}, 3, {"decision_id": ""}]
 )
 def test_a_reference_that_is_no_id_is_refused(client: penstock.Client, reference: Any) -> None:
     with pytest.raises(InvalidValue, match="decision"):

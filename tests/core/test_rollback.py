@@ -53,8 +53,20 @@ def test_going_back_twice_goes_back_twice(client: penstock.Client) -> None:
     client.rollback(tiny.MODEL, "champion", reason="first")
     client.rollback(tiny.MODEL, "champion", reason="second")
     assert _live(client) == 1
-    with pytest.raises(NotAuthorized, match="never held"):
+    with pytest.raises(NotAuthorized, match=r"nothing before version 1.*--to"):
         client.rollback(tiny.MODEL, "champion", reason="third")
+
+
+def test_a_version_that_was_promoted_again_goes_back_to_the_version_before_it(
+    client: penstock.Client, three_champions: Path, tmp_path: Path
+) -> None:
+    with penstock.connect(f"sqlite:///{tmp_path / 'penstock.db'}", three_champions / "artifacts") as pipeline:
+        held_out = str(three_champions / "held_out.parquet")
+        evaluation = pipeline.evaluate(tiny.CHAMPION, held_out, label=tiny.LABEL, baseline=tiny.CHAMPION)
+        decision = pipeline.decide(evaluation, tiny.POLICY, model=tiny.MODEL)
+        again = pipeline.promote(tiny.MODEL, "champion", 3, decision)
+    assert (again.from_version, again.to_version, again.generation) == (3, 3, 4)
+    assert client.rollback(tiny.MODEL, "champion", reason="complaints from the clinic").to_version == 2
 
 
 def test_a_named_version_that_held_the_alias_may_be_gone_back_to(client: penstock.Client) -> None:

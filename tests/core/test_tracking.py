@@ -110,6 +110,21 @@ def test_the_same_metric_point_twice_is_one_point(client: penstock.Client) -> No
     assert sorted({point[0] for point in points}) == [0, 1, 2]
 
 
+def test_a_metrics_history_is_read_in_columns_that_pandas_and_numpy_take_as_they_are(client: penstock.Client) -> None:
+    import numpy as np
+    import pandas as pd
+
+    run = client.open_run(EXPERIMENT, "p")
+    for step in (2, 1):
+        run.log_metric("loss", 1.0 / step, step=step)
+    history = client.metric_history(run.ref, "loss")
+    frame = pd.DataFrame(history.columns)
+    assert frame[["step", "value"]].to_numpy().tolist() == [[1.0, 1.0], [2.0, 0.5]]
+    assert np.asarray(history.values).tolist() == [1.0, 0.5]
+    assert (len(history), [point[0] for point in history[1:]], history[-1][2]) == (2, [2], 0.5)
+    assert len(client.metric_history(run, "unknown")) == 0
+
+
 def test_a_param_is_written_once_per_attempt(client: penstock.Client) -> None:
     run = client.open_run(EXPERIMENT, "p")
     run.log_params({"lr": 0.1})

@@ -85,6 +85,17 @@ def test_the_python_snippets_and_the_commands_after_them(folder: Path, capsys: p
     assert (folder / "report.html").exists()
 
 
+def test_the_careful_gate_asks_a_person_and_says_what_would_turn_it(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    _defined(_snippets("run", "python")[0], "readme_first", folder)
+    capsys.readouterr()
+    _defined(_snippets("run", "careful")[0], "readme_careful", folder)
+    printed = capsys.readouterr().out.splitlines()
+    assert printed[:2] == ["0 of 169 rows also in training data", "INCONCLUSIVE"]
+    assert printed[2].startswith("PASS")
+
+
 @pytest.mark.airflow
 def test_the_airflow_snippet_lets_a_model_in(folder: Path) -> None:
     text = _snippets("run", "airflow")[0]

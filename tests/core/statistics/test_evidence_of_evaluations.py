@@ -1,0 +1,282 @@
+"""What bounds the measurements of real evaluations: formulas where rows are independent, the bootstrap elsewhere."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from numpy.typing import NDArray
+from scipy.stats import skew
+from sklearn import metrics as sk
+from sklearn.datasets import load_breast_cancer, load_diabetes, load_digits
+from sklearn.linear_model import LinearRegression, LogisticRegression
+from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
+
+from penstock.errors import InvalidValue
+from penstock.evaluation.answers import Answers, JudgedRows
+from penstock.evaluation.engine import MeasuringEngine
+from penstock.evaluation.inference.plans import plan_of
+from penstock.evaluation.inference.weights import keys_of_rows, poisson_weights
+from penstock.evaluation.scores import BinaryTable
+from penstock.evaluation.state.groups import GroupCodes
+from penstock.evaluation.tasks.classes import log_losses
+from penstock.evaluation.tasks.task import Settings
+from penstock.model.data import DataSource
+from penstock.model.evaluations import BASELINE, CANDIDATE, Measurement
+from penstock.ports import Measured
+
+# Nothing reliable can be said about how these spread.
+UNBOUNDED = {"ks_statistic", "calibration_error", "max_error", "roc_auc_ovo", "roc_auc_ovo_weighted"}
+
+
+class Fitted:
+    """An estimator on named columns as a Predictor."""
+
+    def __init__(self, estimator: Any, rows: pd.DataFrame, columns: list[str]) -> None:
+        self.estimator, self.columns = estimator.fit(rows[columns], rows["target"]), tuple(columns)
+        self.classes = tuple(estimator.classes_.tolist()) if hasattr(estimator, "classes_") else None
+        self.uri = f"models:/{type(estimator).__name__}/1"
+
+    def predict(self, batch: pd.DataFrame) -> Any:
+        return self.estimator.predict(batch[list(self.columns)])
+
+    def predict_proba(self, batch: pd.DataFrame) -> Any:
+        return self.estimator.predict_proba(batch[list(self.columns)]) if self.classes else None
+
+
+def frame(load: Any) -> pd.DataFrame:
+    rows: pd.DataFrame = load(as_frame=True).frame
+    return rows.sample(frac=1.0, random_state=0).reset_index(drop=True).assign(row=range(len(rows)))
+
+
+def measured(rows: pd.DataFrame, task: str, models: tuple[Any, Any], **how: Any) -> Measured:
+    columns = {name: how.pop(name) for name in ("group", "id", "drop") if name in how}
+    data = DataSource(rows, label="target", **columns)
+    return MeasuringEngine().measure(models[0], data, task=task, baseline=models[1], **how)
+
+
+@pytest.fixture(scope="module")
+def tumours() -> tuple[pd.DataFrame, tuple[Fitted, Fitted]]:
+    rows = frame(load_breast_cancer)
+    half, names = rows[:200], list(rows.columns[:6])
+    models = (
+        Fitted(LogisticRegression(max_iter=3000), half, names),
+        Fitted(DecisionTreeClassifier(max_depth=3), half, names),
+    )
+    return rows[200:].reset_index(drop=True), models
+
+
+def kinds(found: Measured, of: str, name: str, slice: Any = None) -> dict[str, str]:
+    wanted = [m for m in found.measurements if m.of == of and dict(m.slice) == (slice or {})]
+    return {m.metric: m.stats[name]["kind"] for m in wanted if name in m.stats}
+
+
+@pytest.mark.parametrize("task", ["binary", "multiclass", "regression"])
+def test_every_metric_that_can_be_bounded_is_alone_and_against_the_baseline(task: str) -> None:
+    load = {"binary": load_breast_cancer, "multiclass": load_digits, "regression": load_diabetes}[task]
+    rows = frame(load)
+    half, names = rows[: len(rows) // 2], list(rows.columns[:12][:8])
+    pair = (LinearRegression(), DecisionTreeRegressor(max_depth=3)) if task == "regression" else None
+    estimators = pair or (LogisticRegression(max_iter=200), DecisionTreeClassifier(max_depth=6))
+    models = tuple(Fitted(estimator, half, names) for estimator in estimators)
+    found = measured(rows[len(rows) // 2 :], task, models, bootstrap=100)  # type: ignore[arg-type]
+
+    metrics = {m.metric for m in found.measurements if m.of == CANDIDATE and m.value is not None}
+    assert len(metrics) >= 8
+    bounded = {name for name in metrics if name not in UNBOUNDED}
+    assert set(kinds(found, CANDIDATE, "evidence")) >= {name for name in bounded if "[" not in name}
+    assert not set(kinds(found, CANDIDATE, "evidence")) & UNBOUNDED
+    both = {m.metric for m in found.measurements if m.of == BASELINE and m.value is not None}
+    assert set(kinds(found, CANDIDATE, "paired")) >= {
+        name for name in bounded & both if "[" not in name and "@" not in name
+    }
+    assert not kinds(found, BASELINE, "paired")
+
+
+def test_formulas_come_before_the_bootstrap_and_without_it_are_all_there_is(tumours: Any) -> None:
+    rows, models = tumours
+    plain, drawn = measured(rows, "binary", models), measured(rows, "binary", models, bootstrap=100)
+    formulas = kinds(plain, CANDIDATE, "evidence")
+    assert formulas["roc_auc"] == "auc"
+    assert formulas["accuracy"] == formulas["recall"] == "proportion"
+    assert formulas["log_loss"] == "mean"
+    assert "f1" not in formulas
+    assert {**kinds(drawn, CANDIDATE, "evidence"), **formulas} == kinds(drawn, CANDIDATE, "evidence")
+    assert kinds(drawn, CANDIDATE, "evidence")["f1"] == "replicates"
+
+
+def test_the_skewness_of_losses_is_stored_with_their_mean() -> None:
+    rows = frame(load_diabetes)
+    model = Fitted(LinearRegression(), rows[:200], ["bmi", "bp"])
+    found_ = measured(rows[200:].reset_index(drop=True), "regression", (model, None))
+    errors = model.predict(rows[200:]) - rows["target"][200:]
+    for metric, losses in (("mean_squared_error", errors**2), ("mean_absolute_error", errors.abs())):
+        stored = found(found_, metric).stats["evidence"]["skewness"]
+        assert stored == pytest.approx(skew(losses), rel=1e-9)
+
+
+def test_rows_of_one_group_are_no_independent_evidence(tumours: Any) -> None:
+    """Every row four times over, grouped: bounds are as wide as those of the rows once, and no formula is believed."""
+    rows, models = tumours
+    once = measured(rows, "binary", models, bootstrap=200, id="row")
+    fourfold = pd.concat([rows] * 4, ignore_index=True)
+    grouped = measured(fourfold, "binary", models, bootstrap=200, group="row")
+    assert set(kinds(grouped, CANDIDATE, "evidence").values()) == {"replicates"}
+    assert kinds(measured(fourfold, "binary", models, group="row"), CANDIDATE, "evidence") == {}
+    for metric in ("f1", "average_precision"):
+        errors = [found(part, metric).stats["evidence"]["standard_error"] for part in (once, grouped)]
+        assert errors[1] == pytest.approx(errors[0], rel=0.25)
+    independent = found(measured(fourfold, "binary", models), "log_loss").stats["evidence"]["standard_error"]
+    assert found(grouped, "log_loss").stats["evidence"]["standard_error"] == pytest.approx(2 * independent, rel=0.25)
+
+
+def found(part: Measured, metric: str, of: str = CANDIDATE) -> Measurement:
+    return next(m for m in part.measurements if (m.metric, m.of, dict(m.slice)) == (metric, of, {}))
+
+
+def test_a_handful_of_groups_bounds_nothing(tumours: Any) -> None:
+    rows, models = tumours
+    few = measured(rows.assign(day=rows["row"] % 10), "binary", models, bootstrap=100, group="day")
+    assert kinds(few, CANDIDATE, "evidence") == kinds(few, CANDIDATE, "paired") == {}
+
+
+def test_rows_with_ids_have_the_same_replicates_in_parts(tumours: Any) -> None:
+    rows, models = tumours
+    rows = rows.assign(side=np.where(rows["row"] % 3 == 0, "a", "b"))
+    how: dict[str, Any] = {"task": "binary", "baseline": models[1], "slices": ["side"], "bootstrap": 100}
+    engine, data = MeasuringEngine(), DataSource(rows, label="target", id="row", drop=("side",))
+    whole = engine.measure(models[0], data, **how)
+    parts = [
+        engine.measure_part(models[0], DataSource(part, label="target", id="row", drop=("side",)), **how)
+        for part in (rows[250:], rows[:100], rows[100:250])
+    ]
+    merged = engine.merge_parts(parts, data)
+    for one, other in zip(whole.measurements, merged.measurements, strict=True):
+        for name in ("evidence", "paired"):
+            mine, theirs = one.stats.get(name, {}), other.stats.get(name, {})
+            numbers = {key: value for key, value in mine.items() if isinstance(value, int | float)}
+            assert mine.keys() == theirs.keys()
+            assert {key: theirs[key] for key in numbers} == pytest.approx(numbers, rel=1e-9, abs=1e-15), one.metric
+    assert kinds(whole, CANDIDATE, "evidence", {"side": "a"})["f1"] == "replicates"
+
+
+def test_very_many_slices_leave_replicates_to_all_rows(tumours: Any) -> None:
+    rows, models = tumours
+    part = measured(rows, "binary", models, bootstrap=50, slices=["row"], drop=("row",))
+    assert kinds(part, CANDIDATE, "evidence")["f1"] == "replicates"
+    assert "replicates" not in {
+        kind for row in rows["row"] for kind in kinds(part, CANDIDATE, "evidence", {"row": str(row)}).values()
+    }
+
+
+@pytest.mark.parametrize("count", [-1, 1, 19, 2_001])
+def test_too_few_or_too_many_replicates_are_refused(tumours: Any, count: int) -> None:
+    rows, models = tumours
+    with pytest.raises(InvalidValue, match="bootstrap"):
+        measured(rows, "binary", models, bootstrap=count)
+
+
+def test_replicates_of_many_classes_are_scikit_learns_with_their_weights() -> None:
+    rows = frame(load_digits)
+    names = list(rows.columns[:20])
+    model = Fitted(LogisticRegression(max_iter=100), rows[:600], names)
+    y = rows["target"].to_numpy()
+    proba = model.predict_proba(rows)
+    predicted: NDArray[np.intp] = proba.argmax(axis=1)
+    classes = model.classes
+    assert classes is not None
+    plan = plan_of(Settings("multiclass", (CANDIDATE,), False, classes=classes))
+    assert plan is not None
+    state, keys = plan.state(6, False), keys_of_rows("digits", 0, len(y))
+    judged = JudgedRows(y, None, {CANDIDATE: Answers(predicted, proba, log_losses(proba, y))})
+    state.update(keys, GroupCodes(len(y)), **plan.counted(judged))
+
+    by_label: dict[str, Any] = {
+        "f1_macro": lambda w: sk.f1_score(y, predicted, average="macro", sample_weight=w),
+        "precision_weighted": lambda w: sk.precision_score(y, predicted, average="weighted", sample_weight=w),
+        "recall[3]": lambda w: sk.recall_score(y == 3, predicted == 3, sample_weight=w),
+        "cohen_kappa": lambda w: sk.cohen_kappa_score(y, predicted, sample_weight=w),
+        "log_loss": lambda w: sk.log_loss(y, proba, sample_weight=w),
+    }
+    by_score: dict[str, Any] = {
+        "roc_auc_ovr": lambda w: sk.roc_auc_score(y, proba, multi_class="ovr", sample_weight=w),
+        "roc_auc_ovr_weighted": lambda w: sk.roc_auc_score(
+            y, proba, multi_class="ovr", average="weighted", sample_weight=w
+        ),
+        "average_precision[7]": lambda w: sk.average_precision_score(y == 7, proba[:, 7], sample_weight=w),
+    }
+    for metric, expected in {**by_label, **by_score}.items():
+        drawn = plan.replicates(state, metric, CANDIDATE, 0)
+        assert drawn is not None, metric
+        for place, weights in enumerate(poisson_weights(keys, 6).T):
+            close = (
+                pytest.approx(expected(weights), rel=1e-9)
+                if metric in by_label
+                else pytest.approx(expected(weights), abs=5e-3)
+            )
+            assert drawn[place] == close, metric
+    assert plan.replicates(state, "recall[cat]", CANDIDATE, 0) is None
+    assert plan.replicates(state, "roc_auc_ovo", CANDIDATE, 0) is None
+    assert plan.replicates(state, "top_k_accuracy@2", CANDIDATE, 0) is None
+
+
+def test_replicates_of_quantiles_gain_and_sliced_sums_are_those_of_weighted_rows() -> None:
+    random = np.random.default_rng(3)
+    y, size, group = random.random(700) * 10, random.exponential(2, 700), random.integers(1, 4, 700).astype(np.int32)
+    rows = JudgedRows(y, None, {CANDIDATE: Answers(y + size)})
+    plan = plan_of(Settings("regression", (CANDIDATE,), False))
+    assert plan is not None
+    state, keys = plan.state(200, False), keys_of_rows("t", 0, 700)
+    state.update(keys, GroupCodes(700, [group], 4), **plan.counted(rows))
+    drawn = poisson_weights(keys)
+    found = {m: plan.replicates(state, m, CANDIDATE, g) for m, g in (("median_absolute_error", 0), ("r2", 2))}
+    medians, r2 = found["median_absolute_error"], found["r2"]
+    assert medians is not None
+    assert r2 is not None
+    order = np.argsort(size)
+    for draw in range(0, 200, 40):
+        weights = drawn[:, draw]
+        reached = np.cumsum(weights[order])
+        assert medians[draw] == pytest.approx(size[order][np.searchsorted(reached, reached[-1] / 2)], rel=1e-9)
+        own = weights * (group == 2)
+        assert r2[draw] == pytest.approx(sk.r2_score(y, y + size, sample_weight=own), rel=1e-9)
+
+    p = np.round(random.random(700), 3)
+    label = (random.random(700) < p).astype(np.int32)
+    sorted_out = plan_of(Settings("binary", (CANDIDATE,), False, classes=(0, 1)))
+    assert sorted_out is not None
+    state = sorted_out.state(200, False)
+    answers = Answers((p > 0.5).astype(np.int32), p, np.zeros(700))
+    state.update(keys, GroupCodes(700), **sorted_out.counted(JudgedRows(label, None, {CANDIDATE: answers})))
+    gains = sorted_out.replicates(state, "gain@0.1", CANDIDATE, 0)
+    lifts = sorted_out.replicates(state, "lift@0.1", CANDIDATE, 0)
+    assert gains is not None
+    assert lifts is not None
+    assert lifts == pytest.approx(gains * 10)
+    scores, positives, negatives = _counted(p, label, drawn[:, 7])
+    table = BinaryTable(scores, positives, negatives, binned=False)
+    assert gains[7] == pytest.approx(table.gain(0.1)[0], rel=1e-12)
+
+
+def _counted(p: NDArray[Any], label: NDArray[Any], weights: NDArray[Any]) -> tuple[NDArray[Any], ...]:
+    scores, places = np.unique(p, return_inverse=True)
+    return scores, np.bincount(places, weights * label), np.bincount(places, weights * (1 - label))
+
+
+def test_numbers_of_a_slice_are_bounded_and_compared_as_those_of_all_rows() -> None:
+    rows = frame(load_diabetes).assign(side=lambda table: np.where(table["age"] > 0, "old", "young"))
+    names = ["bmi", "bp", "s5"]
+    models = (
+        Fitted(LinearRegression(), rows[:150], names),
+        Fitted(DecisionTreeRegressor(max_depth=2), rows[:150], names),
+    )
+    found = measured(rows[150:], "regression", models, slices=["side"], bootstrap=200)
+    for name, of_all in (
+        ("evidence", kinds(found, CANDIDATE, "evidence")),
+        ("paired", kinds(found, CANDIDATE, "paired")),
+    ):
+        of_slice = kinds(found, CANDIDATE, name, {"side": "old"})
+        assert of_slice == {metric: kind for metric, kind in of_all.items() if metric != "median_absolute_error"}
+    assert kinds(found, CANDIDATE, "evidence")["root_mean_squared_error"] == "root_mean"
