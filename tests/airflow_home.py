@@ -11,10 +11,12 @@ import json
 import os
 import shutil
 import tempfile
+import tomllib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from functools import cache
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +43,36 @@ def prepare() -> None:
     db.initdb()
 
 
+def entry_points_of(group: str) -> dict[str, str]:
+    """Return what pyproject.toml declares: an editable installation knows the entry points of the day it was made."""
+    declared = tomllib.loads((Path(__file__).parents[1] / "pyproject.toml").read_text())
+    found: dict[str, str] = declared["project"]["entry-points"][group]
+    return found
+
+
+@cache
+def plug_in() -> None:
+    """Let Airflow's managers of listeners know of our plugin, as it finds it by its entry point in every process."""
+    from airflow.listeners import listener
+
+    for value in entry_points_of("airflow.plugins").values():
+        module, _, name = value.partition(":")
+        plugin = getattr(import_module(module), name)
+        for manager in (listener.get_listener_manager(), *_of_tasks()):
+            for found in plugin.listeners:
+                if not manager.pm.is_registered(found):
+                    manager.add_listener(found)
+
+
+def _of_tasks() -> list[Any]:
+    """Return the manager of listeners that tasks have to themselves, from Airflow 3.2 on."""
+    try:
+        from airflow.sdk.listener import get_listener_manager
+    except ImportError:
+        return []
+    return [get_listener_manager()]
+
+
 @contextmanager
 def connection(conn_id: str = "penstock_default", **fields: Any) -> Iterator[None]:
     """Define a connection for a while: `host=` the store URL, `extra={"artifacts": ...}`."""
@@ -56,17 +88,24 @@ def connection(conn_id: str = "penstock_default", **fields: Any) -> Iterator[Non
             os.environ[variable] = before
 
 
-def run_dag(dag: Any, logical_date: datetime = START) -> DagOutcome:
-    """Run a DAG for real, wherever it was defined, and return what became of it."""
+def run_dag(dag: Any, logical_date: datetime = START, conf: dict[str, Any] | None = None) -> DagOutcome:
+    """Run a DAG for real, wherever it was defined, and return what became of it; again is what clearing it does."""
     from airflow.dag_processing.bundles.manager import DagBundlesManager
-    from airflow.dag_processing.dagbag import BundleDagBag, sync_bag_to_db
 
+    named = {"bundle_name": BUNDLE}
+    try:
+        from airflow.dag_processing.dagbag import BundleDagBag, sync_bag_to_db
+    except ImportError:  # Airflow 3.1
+        from airflow.models.dagbag import BundleDagBag, sync_bag_to_db
+
+        named = {}
     prepare()
+    plug_in()
     DagBundlesManager().sync_bundles_to_db()
-    bag = BundleDagBag(dag_folder=HOME / "dags", bundle_path=HOME / "dags", bundle_name=BUNDLE)
+    bag = BundleDagBag(dag_folder=HOME / "dags", bundle_path=HOME / "dags", **named)
     bag.bag_dag(dag)
     sync_bag_to_db(bag, BUNDLE, None)
-    return DagOutcome(dag.test(logical_date=logical_date))
+    return DagOutcome(dag.test(logical_date=logical_date, run_conf=conf))
 
 
 class DagOutcome:

@@ -7,8 +7,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 import penstock
+from penstock.models import trial
+from penstock.ports.model_trial import Trial
 from tests.postgres_server import empty_postgres_url, postgres_server, postgres_template, postgres_url
 from tests.prefect_server import prefect_server, server_for_marked_tests
 
@@ -23,6 +26,26 @@ __all__ = [
 
 # One thread: on a busy machine of few cores, numerical libraries spend their time waiting for their own threads.
 os.environ["OMP_NUM_THREADS"] = "1"
+
+
+# How long one example takes says more about the machine than about the code.
+settings.register_profile("house", deadline=None)
+settings.load_profile("house")
+
+
+@pytest.fixture(autouse=True, scope="session")
+def models_are_tried_in_this_process() -> Iterator[None]:
+    """A version is tried before it gets an alias: here, because a new interpreter takes two seconds each time.
+
+    `tests/core/registry/test_load_check.py` tries in processes of their own, as everybody else does.
+    """
+
+    def here(folder: Path, uri: str, timeout_s: float) -> Trial:
+        return trial.examine(folder, uri)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(trial, "in_clean_process", here)
+        yield
 
 
 @pytest.fixture

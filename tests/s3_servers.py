@@ -8,6 +8,7 @@ whatever `If-None-Match` says.
 from __future__ import annotations
 
 import ctypes
+import os
 import re
 import signal
 import subprocess
@@ -16,7 +17,7 @@ import time
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -31,19 +32,23 @@ SECRET = "penstock-secret-never-to-be-printed"
 REGION = "us-east-1"
 DEADLINE_S = 20.0
 
-_LISTENING = re.compile(r"http://127\.0\.0\.1:(\d+)")
+_LISTENING = re.compile(r"https?://127\.0\.0\.1:(\d+)")
 _PR_SET_PDEATHSIG = 1
 
 
 @dataclass(frozen=True)
 class S3Server:
-    """A running server with one bucket."""
+    """A running server with one bucket: on a port of this machine, unless `url` says where."""
 
     port: int
+    certificate: str = ""  # of a server that speaks https
+    url: str = ""
+    key: str = KEY
+    secret: str = field(default=SECRET, repr=False)
 
     @property
     def endpoint(self) -> str:
-        return f"http://127.0.0.1:{self.port}"
+        return self.url or f"{'https' if self.certificate else 'http'}://127.0.0.1:{self.port}"
 
     def client(self) -> Any:
         """Return a plain boto3 client: the view past Penstock."""
@@ -52,14 +57,15 @@ class S3Server:
 
         # As in `S3Client`: rclone refuses to complete an upload that was begun with a checksum of its own.
         config = Config(s3={"addressing_style": "path"}, request_checksum_calculation="when_required")
-        return Session(KEY, SECRET, region_name=REGION).client("s3", endpoint_url=self.endpoint, config=config)
+        session = Session(self.key, self.secret, region_name=REGION)
+        return session.client("s3", endpoint_url=self.endpoint, config=config, verify=self.certificate or None)
 
     def environment(self) -> dict[str, str]:
         """What a process has to be told to reach this server."""
         return {
             ENDPOINT_VARIABLE: self.endpoint,
-            "AWS_ACCESS_KEY_ID": KEY,
-            "AWS_SECRET_ACCESS_KEY": SECRET,
+            "AWS_ACCESS_KEY_ID": self.key,
+            "AWS_SECRET_ACCESS_KEY": self.secret,
             "AWS_REGION": REGION,
             "AWS_EC2_METADATA_DISABLED": "true",
             "AWS_CONFIG_FILE": "/dev/null",
@@ -69,7 +75,7 @@ class S3Server:
 
     def artifacts(self, prefix: str = "", *, deadline_s: float = DEADLINE_S, port: int | None = None) -> S3Artifacts:
         """Return a store below a prefix of its own, reached through `port` where a proxy stands there."""
-        options = S3Options(f"http://127.0.0.1:{port or self.port}", REGION, deadline_s=deadline_s)
+        options = S3Options(replace(self, port=port or self.port).endpoint, REGION, deadline_s=deadline_s)
         return S3Artifacts(S3Location(BUCKET, prefix or new_prefix()), options)
 
 
@@ -85,10 +91,18 @@ def moto(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
 
 @pytest.fixture(scope="session")
 def rclone(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
-    folder = tmp_path_factory.mktemp("rclone")
-    keys = ["--auth-key", f"{KEY},{SECRET}"]
-    served = ["serve", "s3", *keys, "--addr", "127.0.0.1:0", "--config", "/dev/null", str(folder)]
-    with _running(tmp_path_factory.mktemp("rclone-log"), "rclone", *served) as server:
+    with running_rclone(tmp_path_factory.mktemp("rclone")) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def rclone_https(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
+    folder = tmp_path_factory.mktemp("rclone-https")
+    key, certificate = str(folder / "key.pem"), str(folder / "certificate.pem")
+    new = ["-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=127.0.0.1"]
+    named = ["-addext", "subjectAltName=IP:127.0.0.1", "-keyout", key, "-out", certificate]
+    subprocess.run(["openssl", "req", "-x509", *new, *named], check=True, capture_output=True)
+    with running_rclone(folder, "--key", key, "--cert", certificate, certificate=certificate) as server:
         yield server
 
 
@@ -103,7 +117,25 @@ def s3_server(request: pytest.FixtureRequest, s3_credentials: None) -> S3Server:
 @pytest.fixture
 def s3_credentials(monkeypatch: pytest.MonkeyPatch) -> None:
     """This process is told the keys, and nothing of this machine's own AWS configuration."""
-    for name, value in S3Server(0).environment().items():
+    _tell(S3Server(0), monkeypatch)
+
+
+def server_of_the_environment(monkeypatch: pytest.MonkeyPatch) -> S3Server:
+    """Return the store that CEPH_ENDPOINT, CEPH_ACCESS_KEY and CEPH_SECRET_KEY name, with a bucket for the tests."""
+    names = ("CEPH_ENDPOINT", "CEPH_ACCESS_KEY", "CEPH_SECRET_KEY")
+    endpoint, key, secret = (os.environ.get(name, "") for name in names)
+    if not (endpoint and key and secret):
+        raise RuntimeError(f"the lane 'ceph' needs a store to talk to: set {', '.join(names)}")
+    server = S3Server(0, url=endpoint, key=key, secret=secret)
+    _tell(server, monkeypatch)
+    client = server.client()
+    if BUCKET not in {bucket["Name"] for bucket in client.list_buckets()["Buckets"]}:
+        client.create_bucket(Bucket=BUCKET)
+    return server
+
+
+def _tell(server: S3Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in server.environment().items():
         monkeypatch.setenv(name, value)
     for name in (ENDPOINT_VARIABLE, "AWS_SESSION_TOKEN", "AWS_PROFILE"):
         monkeypatch.delenv(name, raising=False)
@@ -117,13 +149,23 @@ def running_moto(folder: Path) -> Iterator[S3Server]:
 
 
 @contextmanager
-def _running(folder: Path, program: str, *arguments: str) -> Iterator[S3Server]:
+def running_rclone(folder: Path, *options: str, certificate: str = "") -> Iterator[S3Server]:
+    """Run rclone's S3 server on a folder of its own below `folder`."""
+    served = folder / "served"
+    served.mkdir()
+    listening = ["--auth-key", f"{KEY},{SECRET}", "--addr", "127.0.0.1:0", "--config", "/dev/null", *options]
+    with _running(folder, "rclone", "serve", "s3", *listening, str(served), certificate=certificate) as server:
+        yield server
+
+
+@contextmanager
+def _running(folder: Path, program: str, *arguments: str, certificate: str = "") -> Iterator[S3Server]:
     log = folder / "log"
     command = [str(Path(sys.executable).with_name(program)), *arguments]
     with log.open("wb") as written:
         process = subprocess.Popen(command, stdout=written, stderr=written, preexec_fn=_die_with_parent)
     try:
-        server = S3Server(_port(process, log))
+        server = S3Server(_port(process, log), certificate)
         server.client().create_bucket(Bucket=BUCKET)
         yield server
     finally:

@@ -8,6 +8,9 @@ from pathlib import Path
 import pytest
 
 from tests import airflow_home, tiny
+from tests.s3_servers import rclone
+
+__all__ = ["rclone"]
 
 
 @pytest.fixture
@@ -28,3 +31,20 @@ def script_url(tmp_path: Path) -> str:
     folder = tmp_path / "script"
     folder.mkdir()
     return f"sqlite:///{folder / 'penstock.db'}"
+
+
+@pytest.fixture
+def joining(monkeypatch: pytest.MonkeyPatch) -> None:
+    """This process finds `penstock.join_run()`'s way into Airflow, and the plugin, by their entry points.
+
+    They are read from pyproject.toml: an editable installation knows those of the day it was made.
+    """
+    from importlib.metadata import EntryPoint, entry_points
+
+    known = airflow_home.entry_points_of("penstock.orchestrators")
+    found = [EntryPoint(name, value, "penstock.orchestrators") for name, value in known.items()]
+    real = entry_points
+    monkeypatch.setattr(
+        "importlib.metadata.entry_points",
+        lambda **wanted: found if wanted == {"group": "penstock.orchestrators"} else real(**wanted),
+    )

@@ -8,7 +8,9 @@ from typing import Any
 
 from airflow.sdk import DAG
 from airflow.sdk.bases.decorator import task_decorator_factory
+from airflow.sdk.execution_time.context import OutletEventAccessors
 
+from penstock import Probation
 from penstock_airflow.decorators import PenstockDecoratedOperator
 from penstock_airflow.operators import (
     CloseRunOperator,
@@ -48,6 +50,7 @@ def retraining(
     key: str | None = "{{ ds }}",
     lossy: bool = False,
     retries: int = 0,
+    probation: Probation | None = None,
 ) -> DAG:
     """Return the pipeline of `tests.tiny_pipeline` as a DAG; `lossy` operators lose their first answer."""
 
@@ -70,6 +73,7 @@ def retraining(
             label=tiny.LABEL,
             baseline=tiny.CHAMPION,
             slices=["side"],
+            sandbox=False,  # as the plain script whose records these are compared with; and quicker
         )
         gate = kind(GateOperator)(
             task_id="gate",
@@ -89,6 +93,7 @@ def retraining(
             alias="champion",
             version=register.output,
             decision=gate.output,
+            probation=probation,
         )
         promote >> kind(CloseRunOperator)(task_id="close_run", run=run).as_teardown(setups=opened)
     return dag
@@ -99,4 +104,4 @@ def context(task_id: str, try_number: int = 1, map_index: int = -1) -> dict[str,
     ti = SimpleNamespace(
         dag_id="retraining", run_id="manual__1", task_id=task_id, map_index=map_index, try_number=try_number
     )
-    return {"ti": ti, "ds": "2026-01-01", "logical_date": START}
+    return {"ti": ti, "ds": "2026-01-01", "logical_date": START, "outlet_events": OutletEventAccessors()}

@@ -2,20 +2,33 @@
 
 from __future__ import annotations
 
-import base64
-import uuid
+import sqlite3
+from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 from airflow.sdk import DAG, get_current_context, task
 
 import penstock
-from penstock_airflow.operators import CloseRunOperator, OpenRunOperator
+from penstock.model.runs import StepId
+from penstock.services.once import new_attempt
+from penstock_airflow.compat import AirflowFailException
+from penstock_airflow.decorators import penstock_task
+from penstock_airflow.operators import (
+    BatchScoreOperator,
+    CloseRunOperator,
+    EvaluateModelOperator,
+    GateOperator,
+    LogOperator,
+    MergeEvaluationsOperator,
+    OpenRunOperator,
+)
 from tests import airflow_home, tiny, tiny_pipeline
 from tests.airflow_home import START, run_dag
-from tests.airflow_provider.pipelines import retraining
+from tests.airflow_provider.pipelines import context, retraining, train
 from tests.scenarios.ledgers import state
 
 pytestmark = pytest.mark.airflow
@@ -186,21 +199,157 @@ def test_a_run_put_in_another_runs_place_by_way_of_xcom_is_refused(store: str, h
         assert client.get_run(other).steps == ()
 
 
-def test_no_secret_leaves_the_connection(
-    store: str, held_out: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+@pytest.mark.parametrize("key", ["päris/✈ 2026 'x\"; touch X #", "{{ var.value.secret }} ../../x", "1' OR '1'='1 %_\\"])
+def test_what_a_dag_run_is_triggered_with_is_data_and_nothing_else(store: str, key: str) -> None:
+    with DAG("conf", schedule=None, start_date=START) as dag:
+        OpenRunOperator(
+            task_id="open_run",
+            experiment="tests/conf",
+            key="{{ dag_run.conf['key'] }}",
+            run_name="{{ dag_run.conf['key'] }}",
+            run_params={"nested": "{{ dag_run.conf['nested'] }}"},
+        )
+    outcome = run_dag(dag, conf={"key": key, "nested": {"a": [1, {"b": key}]}})
+    with penstock.connect(store) as client:
+        found = client.get_run(outcome.returned("open_run"))
+    assert (found.run.key.partition, found.run.name) == (key, key)
+    assert found.params == {"nested": str({"a": [1, {"b": key}]})}
+
+
+def test_a_megabyte_of_conf_is_refused_as_a_param_and_not_tried_again(store: str) -> None:
+    with DAG("large_conf", schedule=None, start_date=START) as dag:
+        OpenRunOperator(
+            task_id="open_run",
+            experiment="tests/conf",
+            run_params={"large": "{{ dag_run.conf['large'] }}"},
+            retries=3,
+        )
+    outcome = run_dag(dag, conf={"large": "x" * 1_000_000})
+    assert (outcome.states["open_run"], outcome.tries["open_run"]) == ("failed", 1)
+
+
+def test_many_mapped_tasks_log_and_open_each_for_itself(store: str) -> None:
+    with DAG("many", schedule=None, start_date=START) as dag:
+        opened = OpenRunOperator.partial(task_id="open_run", experiment="tests/many").expand(key=["eu", "us"])
+        LogOperator.partial(task_id="log", run_params={"fixed": 1}).expand_kwargs(
+            opened.output.map(lambda run: {"run": run, "metrics": {"partition_letters": len(run["partition"])}})
+        )
+    for _ in range(2):
+        outcome = run_dag(dag)
+        assert {name: state for name, state in outcome.states.items() if state != "success"} == {}
+    with penstock.connect(store) as client:
+        found = {run.key.partition: client.get_run(run).metrics for run in client.list_runs("tests/many")}
+    assert found == {"eu": {"partition_letters": 2.0}, "us": {"partition_letters": 2.0}}
+
+
+def test_maintenance_ends_what_died_and_checks_the_store_once_a_day(
+    store: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # Made here: Airflow keeps the source of this very file in its database.
-    canary = f"S3CR3T-{uuid.uuid4().hex}"
-    with airflow_home.connection(host=store, login="me", password=canary):
-        assert run_dag(retraining("canary", held_out)).state == "success"
-    with airflow_home.connection(host=store, extra={"secret_key": canary}):
-        assert run_dag(retraining("canary_extra", held_out)).state == "failed"
-    with airflow_home.connection(host=f"postgresql://me:{canary}@db/x"):
-        assert run_dag(retraining("canary_url", held_out)).state == "failed"
-    out, err = capfd.readouterr()
-    assert "unsupported connection option" in out + err
-    shapes = (canary, base64.b64encode(canary.encode()).decode()[:-4])
-    assert not [shape for shape in shapes if shape in out + err]
-    files = [p for folder in (tmp_path, airflow_home.HOME) for p in folder.rglob("*") if p.is_file()]
-    assert any(path.name == "airflow.db" for path in files)
-    assert [str(p) for p in files for shape in shapes if shape.encode() in p.read_bytes()] == []
+    from example_dags.maintenance_airflow import maintenance
+
+    monkeypatch.setattr(maintenance.get_task("verify"), "retries", 0)
+    with penstock.connect(store, lease_s=0.01) as client:
+        run = client.open_run("tests/dead", "p")
+        client.wiring.store.begin_attempt(
+            new_attempt(client.wiring, StepId(run.run_id, "train"), {}, always=True, reopen=True)
+        )
+        midday = run_dag(maintenance, START.replace(hour=12))
+        assert midday.states == {"reap": "success", "once_a_day": "success", "verify": "skipped", "collect": "skipped"}
+        assert (midday.returned("reap"), client.get_run(run).run.status.value) == (1, "KILLED")
+        assert set(run_dag(maintenance, START).states.values()) == {"success"}
+    with closing(sqlite3.connect(store.removeprefix("sqlite:///"))) as database, database:
+        for (name,) in database.execute("SELECT name FROM sqlite_master WHERE type = 'trigger'").fetchall():
+            database.execute(f'DROP TRIGGER "{name}"')
+        database.execute("UPDATE ledger SET why = 'tampered with'")
+    states = run_dag(maintenance, START + timedelta(days=1)).states
+    assert (states["verify"], states["collect"]) == ("failed", "upstream_failed")
+
+
+def test_shards_measured_by_mapped_tasks_make_the_evaluation_of_one_pass(
+    store: str, held_out: str, tmp_path: Path
+) -> None:
+    rows = pd.read_parquet(held_out)
+    shards = [str(tmp_path / f"shard_{number}.parquet") for number in range(3)]
+    for number, shard in enumerate(shards):
+        rows.iloc[number::3].to_parquet(shard)
+
+    with DAG("shards", schedule=None, start_date=START) as dag:
+        opened = OpenRunOperator(task_id="open_run", experiment=tiny.EXPERIMENT, key="shards")
+        run = opened.output
+        model = penstock_task(train)(run, strength=1.0)
+        asked: dict[str, Any] = {"run": run, "model": model, "label": tiny.LABEL, "baseline": tiny.CHAMPION}
+        whole = EvaluateModelOperator(task_id="whole", step="whole", held_out=held_out, **asked)
+        parts = EvaluateModelOperator.partial(task_id="part", part=True, **asked).expand(held_out=shards)
+        merged = MergeEvaluationsOperator(task_id="merge", run=run, parts=parts.output)
+        GateOperator(task_id="gate", run=run, evaluation=merged.output, policy=tiny.POLICY, model=tiny.MODEL)
+        whole >> merged
+    outcome = run_dag(dag)
+    assert {name: state for name, state in outcome.states.items() if state != "success"} == {}
+    with penstock.connect(store) as client:
+        one, three = (client.get_evaluation(outcome.returned(task)) for task in ("whole", "merge"))
+    assert three.dataset.rows == one.dataset.rows == len(rows)
+    for metric in ("roc_auc", "accuracy", "log_loss"):
+        assert three.value(metric) == pytest.approx(one.value(metric))
+
+
+def test_predictions_by_partition_are_there_once_however_often_the_dag_runs(
+    store: str, held_out: str, tmp_path: Path
+) -> None:
+    run_dag(retraining("champion", held_out))
+    warehouse = tmp_path / "warehouse.db"
+    with closing(sqlite3.connect(warehouse)) as database, database:
+        pd.read_parquet(held_out).reset_index(names="id").to_sql("cells", database, index=False)
+        columns = "prediction INT, probability_0 FLOAT, probability_1 FLOAT, model_version INT"
+        database.execute(f"CREATE TABLE scores (id INT, side TEXT, {columns})")
+    with DAG("scoring", schedule=None, start_date=START, default_args={"retries": 1}) as dag:
+        opened = OpenRunOperator(task_id="open_run", experiment="tests/scoring", key="{{ ds }}")
+        to_files = BatchScoreOperator(
+            task_id="to_files",
+            run=opened.output,
+            model=tiny.CHAMPION,
+            rows=held_out,
+            to=str(tmp_path / "scores"),
+            partition="{{ ds }}",
+            keep=["side"],
+        )
+        to_table = BatchScoreOperator.partial(
+            task_id="to_table",
+            run=opened.output,
+            model=tiny.CHAMPION,
+            sql="SELECT * FROM cells WHERE side = :side",
+            rows_conn_id="warehouse",
+            to_table="scores",
+            to_conn_id="warehouse",
+            partition_column="side",
+            keep=["id"],
+        ).expand_kwargs([{"partition": side, "sql_params": {"side": side}} for side in ("left", "right")])
+        to_files >> to_table >> CloseRunOperator(task_id="close_run", run=opened.output).as_teardown(setups=opened)
+    with airflow_home.connection("warehouse", conn_type="sqlite", host=str(warehouse)):
+        outcomes = [run_dag(dag, START + timedelta(days=day)) for day in (0, 0, 1)]
+    assert {state for outcome in outcomes for state in outcome.states.values()} == {"success"}
+    assert sorted(p.name for p in (tmp_path / "scores").iterdir()) == ["2026-01-01.parquet", "2026-01-02.parquet"]
+    rows = len(pd.read_parquet(held_out))
+    assert len(pd.read_parquet(tmp_path / "scores" / "2026-01-02.parquet")) == rows
+    with closing(sqlite3.connect(warehouse)) as database:
+        counted = database.execute("SELECT count(*), count(DISTINCT id), count(DISTINCT side) FROM scores").fetchone()
+    assert counted == (rows, rows, 2)
+    assert outcomes[-1].returned("to_files")["version"] == 1
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"to": "out"},
+        {"rows": "in", "sql": "SELECT 1", "to": "out"},
+        {"sql": "SELECT 1", "to": "out"},
+        {"rows": "in"},
+        {"rows": "in", "to": "out", "to_table": "t"},
+        {"rows": "in", "to_table": "t"},
+    ],
+)
+def test_rows_come_from_one_place_and_predictions_go_to_one(store: str, options: dict[str, Any]) -> None:
+    with penstock.connect(store) as client:
+        run = client.open_run("tests/scoring", "p").ref
+    task = BatchScoreOperator(task_id="score", run=run, model="models:/m@a", partition="p", **options)
+    with pytest.raises(AirflowFailException, match=r"expected (rows|to)= .*, or"):
+        task.execute(context("score"))

@@ -51,6 +51,7 @@ def test_every_task_killed_after_its_work_and_run_again_duplicates_nothing(
             label=tiny.LABEL,
             baseline=tiny.CHAMPION,
             slices=["side"],
+            sandbox=False,  # as the plain script
         ),
     )
     decision = killed_then_again(

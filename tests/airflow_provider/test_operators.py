@@ -4,21 +4,27 @@ from __future__ import annotations
 
 import json
 import math
+from pathlib import Path
 from typing import Any
 
 import pytest
-from airflow.sdk import DAG
-from airflow.sdk.exceptions import AirflowFailException, AirflowNotFoundException
+from airflow.sdk import DAG, Asset
 
 import penstock
+from penstock import DataSource
+from penstock.errors import InvalidValue
 from penstock_airflow import operators
+from penstock_airflow.assets import model_asset
+from penstock_airflow.compat import AirflowFailException, AirflowNotFoundException
 from penstock_airflow.decorators import PenstockDecoratedOperator, penstock_task
 from penstock_airflow.operators import (
     EvaluateModelOperator,
     GateOperator,
+    LogOperator,
     OpenRunOperator,
     PromoteModelOperator,
     RegisterModelOperator,
+    RollbackModelOperator,
 )
 from tests import tiny
 from tests.airflow_home import START
@@ -47,10 +53,9 @@ def trained(run: Any) -> Any:
     return task.execute(context("train"))
 
 
-def evaluating(run: Any, model: Any, held_out: str) -> Any:
-    return EvaluateModelOperator(
-        task_id="evaluate", run=run, model=model, held_out=held_out, label=tiny.LABEL, baseline=tiny.CHAMPION
-    )
+def evaluating(run: Any, model: Any, held_out: str, **options: Any) -> Any:
+    asked = {"label": tiny.LABEL, "baseline": tiny.CHAMPION, "sandbox": False, **options}
+    return EvaluateModelOperator(task_id="evaluate", run=run, model=model, held_out=held_out, **asked)
 
 
 def gate(run: Any, evaluation: Any) -> Any:
@@ -141,6 +146,15 @@ def test_what_is_returned_is_small_plain_json(store: str, held_out: str) -> None
         assert len(json.dumps(reference, allow_nan=False)) < 500
 
 
+def test_models_predict_in_processes_of_their_own_unless_told_otherwise(store: str, held_out: str) -> None:
+    run = opened()
+    model = trained(run)
+    isolated = EvaluateModelOperator(task_id="evaluate", run=run, model=model, held_out=held_out, label=tiny.LABEL)
+    found = isolated.execute(context("evaluate"))
+    with penstock.connect(store) as client:
+        assert client.get_evaluation(found).model_facts["load_test"]["passed"]
+
+
 def test_a_step_that_returns_no_plain_json_is_refused_before_it_is_stored(store: str) -> None:
     def undefined(run: Any) -> dict[str, Any]:
         return {"auc": math.nan}
@@ -198,9 +212,97 @@ def test_operators_can_be_mapped() -> None:
         GateOperator.partial(task_id="gate", run=run, policy="p", model="m").expand(evaluation=[run])
 
 
-def test_a_gate_either_skips_or_fails() -> None:
-    with pytest.raises(ValueError, match="'skip' or 'fail', got 'pass'"):
-        GateOperator(task_id="g", run={}, evaluation={}, policy={}, model="m", on_refused="pass")  # type: ignore[arg-type]
+def test_the_path_of_a_data_source_is_templated_too() -> None:
+    held_out = DataSource("s3://bucket/{{ ds }}.parquet", label="late", id="id")
+    task = EvaluateModelOperator(task_id="evaluate", run={}, model={}, held_out=held_out)
+    task.render_template_fields({"ds": "2026-01-01"})
+    assert task.held_out == DataSource("s3://bucket/2026-01-01.parquet", label="late", id="id")
+
+
+def test_a_promotion_tells_of_its_alias_and_a_rollback_leaves_that_to_the_watcher() -> None:
+    def told(**options: Any) -> list[str]:
+        task = PromoteModelOperator(task_id="promote", run={}, version={}, decision={}, **options)
+        return [outlet.uri for outlet in task.outlets]
+
+    champion, other = model_asset("m"), Asset("other", uri="file:///other")
+    assert told(name="m", alias="champion") == [champion.uri]
+    assert told(name="m", alias="champion", outlets=[other]) == [other.uri, champion.uri]
+    assert told(name="m", alias="champion", outlets=[champion]) == [champion.uri]
+    assert told(name="m", alias="{{ params.alias }}") == []
+    with pytest.raises(ValueError, match="an outlet would tell twice"):
+        RollbackModelOperator(task_id="back", name="m", alias="champion", reason="r", outlets=[champion])
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"on_refused": "pass"}, "on_refused: expected 'skip', 'fail', 'branch', 'ask', got 'pass'"),
+        ({"on_inconclusive": "pass"}, "on_inconclusive: expected 'skip', .* got 'pass'"),
+        ({"on_refused": "ask", "branches": {"FAIL": "a"}}, "where the gate cannot say: on_inconclusive='ask'"),
+        ({"on_refused": "branch", "branches": {"FAIL": "a"}}, "needs to name the tasks that follow INCONCLUSIVE"),
+        ({"on_inconclusive": "ask"}, "needs to name the tasks that follow INCONCLUSIVE"),
+        ({"branches": {"FAIL": "a"}}, "of no use beside 'skip': do not name the tasks that follow FAIL"),
+        ({"branches": {"fail": "a"}}, "branches: expected PASS, FAIL, INCONCLUSIVE, got 'fail'"),
+    ],
+)
+def test_a_gate_has_no_mode_in_which_a_refusal_passes(options: Any, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        GateOperator(task_id="g", run={}, evaluation={}, policy={}, model="m", **options)
+
+
+def test_neither_a_policy_nor_a_file_to_log_is_taken_from_another_task() -> None:
+    with DAG("elsewhere"):
+        other = OpenRunOperator(task_id="open_run", experiment="e").output
+        with pytest.raises(ValueError, match="a policy is named by the DAG's code"):
+            GateOperator(task_id="g", run=other, evaluation=other, policy=other, model="m")
+        with pytest.raises(ValueError, match="needs files_from="):
+            LogOperator(task_id="log", run=other, files={"a": other["path"]})
+
+
+def test_a_file_that_another_task_names_lies_in_the_folder_the_dag_names(store: str, tmp_path: Path) -> None:
+    run = opened()
+    folder, secret = tmp_path / "out", tmp_path / "secret.txt"
+    folder.mkdir()
+    secret.write_text("secret")
+    (folder / "link.txt").symlink_to(secret)
+    for path in (str(secret), "../secret.txt", "link.txt", "/etc/passwd", "missing.txt", {"__classname__": "x"}, None):
+        task = LogOperator(task_id="log", run=run, files={"a.txt": path}, files_from=str(folder))
+        with pytest.raises(AirflowFailException, match="file to log"):
+            task.execute(context("log"))
+    (folder / "fine.txt").write_text("fine")
+    fine = LogOperator(task_id="log", run=run, files={"a.txt": "fine.txt"}, files_from=str(folder))
+    assert fine.execute(context("log"))["artifacts"] == 1
+
+
+def test_a_metric_that_is_no_number_is_refused_and_nothing_is_logged(store: str) -> None:
+    run = opened()
+    for value in ("high", "", None, [1], True):
+        task = LogOperator(task_id="log", run=run, metrics={"fine": 1, "auc": value})
+        with pytest.raises(AirflowFailException, match="metric 'auc'"):
+            task.execute(context("log"))
+    with penstock.connect(store) as client:
+        assert client.get_run(run).metrics == {}
+
+
+def test_a_run_that_left_no_xcom_is_told_by_the_task_that_should_have() -> None:
+    with DAG("gone") as dag:
+        run = OpenRunOperator.partial(task_id="open_run").expand(experiment=["a"]).output
+        task = LogOperator(task_id="log", run=run)
+    task.run = None
+    with pytest.raises(
+        InvalidValue, match=r"what task 'open_run' \(map index 3\) returned, got None. It has left no XCom"
+    ):
+        dag.get_task("log").opened_run.check(task, context("log", map_index=3), None, None)
+
+
+def test_a_run_that_this_dag_run_knows_nothing_of_is_refused_wherever_it_comes_from(store: str) -> None:
+    with penstock.connect(store, host={"orchestrator": "airflow", "dag_id": "retraining", "run_id": "other"}) as client:
+        other = client.open_run(tiny.EXPERIMENT, "another DAG run's").ref
+    task = LogOperator(task_id="log", run=other, metrics={"m": 1})
+    with pytest.raises(AirflowFailException, match="declare accept_from"):
+        task.execute(context("log"))
+    task.accept_from = [tiny.EXPERIMENT]
+    assert task.execute(context("log"))["metrics"] == 1
 
 
 def test_a_connection_that_is_missing_is_named_when_the_task_runs() -> None:

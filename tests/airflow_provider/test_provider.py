@@ -10,36 +10,15 @@ from pathlib import Path
 
 from airflow.providers_manager import ProvidersManager
 
+from penstock_airflow.connections import EXTRAS
 from penstock_airflow.get_provider_info import get_provider_info
+from penstock_airflow.joining import join_here
+from penstock_airflow.plugin.registration import PenstockPlugin
+from tests import airflow_home
+from tests.benchmarks.airflow import OURS, PLAIN
 
 HEAVY = {"penstock", "pandas", "numpy", "sklearn", "skops", "pyarrow", "boto3", "sqlalchemy", "matplotlib"}
-
-PLAIN = """
-from airflow.sdk import DAG, task
-from airflow.sdk import BaseHook, BaseOperator, XComArg
-from airflow.sdk.bases.decorator import DecoratedOperator
-
-@task
-def train(run): ...
-
-with DAG("plain"):
-    train({})
-"""
-OURS = """
-from airflow.sdk import DAG
-from penstock_airflow.decorators import penstock_task
-from penstock_airflow.operators import *
-
-@penstock_task
-def train(run): ...
-
-with DAG("ours"):
-    opened = OpenRunOperator(task_id="open_run", experiment="e", key="{{ ds }}")
-    model = train(opened.output)
-    measured = EvaluateModelOperator(task_id="evaluate", run=opened.output, model=model, held_out="x", label="y")
-    gate = GateOperator(task_id="gate", run=opened.output, evaluation=measured.output, policy="p", model="m")
-    gate >> CloseRunOperator(task_id="close_run", run=opened.output).as_teardown(setups=opened)
-"""
+SECRET = {"s3_secret_access_key", "s3_session_token"}
 
 
 def test_airflow_lists_the_provider_with_its_connection_and_its_decorator() -> None:
@@ -49,8 +28,40 @@ def test_airflow_lists_the_provider_with_its_connection_and_its_decorator() -> N
     assert hook is not None
     assert (hook.hook_class_name, hook.hook_name) == ("penstock_airflow.hooks.PenstockHook", "Penstock store")
     assert manager.taskflow_decorators["penstock"].__name__ == "penstock_task"
-    assert "extra__penstock__artifacts" in manager.connection_form_widgets
-    assert manager.field_behaviours["penstock"]["relabeling"] == {"host": "Store URL"}
+
+
+def test_airflows_ui_is_served_the_connections_form_with_every_field_explained() -> None:
+    """Asked as the UI asks, in a process of its own: Airflow 3.1 reads the form from the hook, later ones from us."""
+    program = (
+        "from airflow.api_fastapi.core_api.services.ui.connections import HookMetaService as service; import json;"
+        "print(json.dumps([f.model_dump(mode='json') for f in service.hook_meta_data()"
+        " if f.connection_type == 'penstock']))"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    (form,) = json.loads(done.stdout.splitlines()[-1])
+    assert set(form["extra_fields"]) == set(EXTRAS)
+    fields = {
+        name: (field["schema"].get("format"), field["description"]) for name, field in form["extra_fields"].items()
+    }
+    assert {name for name, (kind, _) in fields.items() if kind == "password"} == SECRET
+    assert [name for name, (_, said) in fields.items() if not said] == []
+    assert form["standard_fields"]["host"]["title"] == "Database server, or store URL"
+
+
+def test_secrets_of_the_form_are_password_fields_and_every_extra_has_its_field() -> None:
+    (connection,) = get_provider_info()["connection-types"]
+    fields = connection["conn-fields"]
+    assert set(fields) == set(EXTRAS)
+    secret = {name for name, field in fields.items() if field["schema"].get("format") == "password"}
+    assert secret == SECRET
+
+
+def test_the_entry_points_lead_to_the_plugin_and_to_the_way_to_join_a_run() -> None:
+    for group, expected in (("airflow.plugins", PenstockPlugin), ("penstock.orchestrators", join_here)):
+        (value,) = airflow_home.entry_points_of(group).values()
+        module, _, name = value.partition(":")
+        assert getattr(import_module(module), name) is expected
+    assert not join_here()
 
 
 def test_every_module_the_provider_names_is_there() -> None:

@@ -13,7 +13,7 @@ import tempfile
 from pathlib import Path
 
 import penstock
-from tests.benchmarks import artifacts, records
+from tests.benchmarks import artifacts, data, records, registry
 from tests.benchmarks.processes import Timing, compare
 from tests.benchmarks.task_process import programs
 
@@ -53,11 +53,14 @@ def main() -> None:
             penstock.connect(f"sqlite:///{folder / name}.db").close()
         pairs = programs(folder, sys.executable, _mlflow_python(arguments.mlflow))
         _table("A task's own cost in a fresh process (SQLite)", compare(pairs, arguments.repeats))
-        print("\nRecords in one process (SQLite)        floor s   ours s   x floor")
-        for title, measure in records.MEASURES.items():
-            floor, ours = measure(folder)
-            print(f"{title:38}{floor:8.3f}{ours:9.3f}{ours / floor:10.2f}")
-        for title, timings in artifacts.measure(folder).items():
+        with records.databases(folder) as databases:
+            print(f"\n{'Records':52}{'':12} floor s   ours s  x floor    goal")
+            for title, (goal, measure) in records.MEASURES.items():
+                for name, new_url in databases.items():
+                    floor, ours = measure(new_url)
+                    print(f"{title:52}{name:12}{floor:8.3f}{ours:9.3f}{ours / floor:9.2f}{goal:8.2f}", flush=True)
+            registry.print_all(databases)
+        for title, timings in (artifacts.measure(folder) | data.measure(folder)).items():
             _table(title, timings)
 
 

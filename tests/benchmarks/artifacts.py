@@ -18,10 +18,10 @@ from typing import Any
 
 from penstock.artifacts.local import LocalArtifacts
 from tests.benchmarks.processes import Timing
-from tests.s3_servers import BUCKET, new_prefix, running_moto
+from tests.s3_servers import BUCKET, S3Server, new_prefix, running_moto, running_rclone
 
 SMALL_FILES, SMALL_BYTES = 1000, 10 << 10
-LARGE_LOCAL_BYTES, LARGE_S3_BYTES = 256 << 20, 64 << 20
+LARGE_BYTES, MOTO_BYTES = 1 << 30, 128 << 20  # moto keeps three copies of everything in memory
 THREADS = 8
 REPEATS = 5
 WORK = ("put", "fetch")
@@ -31,13 +31,16 @@ Stores = dict[str, Callable[[Path], Any]]  # given a folder of their own
 
 
 class FloorFolder:
-    """What a folder costs: hash, copy, fsync; and the other way without fsync."""
+    """What a folder costs: hash, copy, fsync, and of the folder once; and the other way without fsync."""
 
     def __init__(self, root: Path) -> None:
         self._root = root
 
     def put_files(self, files: list[Path]) -> None:
         _at_once(self._put, files)
+        descriptor = os.open(self._root, os.O_RDONLY)
+        os.fsync(descriptor)  # without it the names may be gone with the power
+        os.close(descriptor)
 
     def fetch_all(self, objects: list[tuple[str, Path]]) -> None:
         _at_once(self._fetch, objects)
@@ -91,17 +94,23 @@ class FloorBucket:
 def measure(scratch: Path) -> Sections:
     """Return title → name → timing, with the floor among the names."""
     small = _random_files(scratch / "small", SMALL_FILES, SMALL_BYTES)
-    large = _random_files(scratch / "large", 1, LARGE_LOCAL_BYTES)
-    medium = _random_files(scratch / "medium", 1, LARGE_S3_BYTES)
+    large = _random_files(scratch / "large", 1, LARGE_BYTES)
+    medium = _random_files(scratch / "medium", 1, MOTO_BYTES)
     folders: Stores = {"floor": FloorFolder, "penstock": LocalArtifacts}
     sections = _compared("1,000 x 10 KiB, local folder", small, folders, scratch)
-    sections |= _compared("256 MiB, local folder", large, folders, scratch)
-    with running_moto(scratch) as server:
-        os.environ.update(server.environment())
-        buckets: Stores = {"floor": lambda _: FloorBucket(server.client()), "penstock": lambda _: server.artifacts()}
-        sections |= _compared("1,000 x 10 KiB, S3 (moto)", small, buckets, scratch)
-        sections |= _compared("64 MiB, S3 (moto)", medium, buckets, scratch)
+    sections |= _compared("1 GiB, local folder", large, folders, scratch)
+    for name, running, one in (("moto", running_moto, medium), ("rclone", running_rclone, large)):
+        (scratch / name).mkdir()
+        with running(scratch / name) as server:
+            os.environ.update(server.environment())
+            buckets = _buckets(server)
+            sections |= _compared(f"1,000 x 10 KiB, S3 ({name})", small, buckets, scratch)
+            sections |= _compared(f"{'128 MiB' if one is medium else '1 GiB'}, S3 ({name})", one, buckets, scratch)
     return sections
+
+
+def _buckets(server: S3Server) -> Stores:
+    return {"floor": lambda _: FloorBucket(server.client()), "penstock": lambda _: server.artifacts()}
 
 
 def _compared(title: str, files: list[Path], stores: Stores, scratch: Path) -> Sections:

@@ -18,7 +18,8 @@ def train(run: Any, strength: float) -> dict[str, Any]:
 @tracked_flow(experiment=tiny.EXPERIMENT, key="{key}")
 def retrain(run: Any, key: str, held_out: str, strength: float = 1.0) -> dict[str, Any]:
     model = train(run, strength)
-    evaluation = evaluate_model(model, held_out, label=tiny.LABEL, baseline=tiny.CHAMPION, slices=["side"], run=run)
+    asked = {"label": tiny.LABEL, "baseline": tiny.CHAMPION, "slices": ["side"], "sandbox": False}
+    evaluation = evaluate_model(model, held_out, run=run, **asked)
     decision: dict[str, Any] = gate(evaluation, tiny.POLICY, tiny.MODEL, run=run)
     if decision["passed"]:
         version = register_model(tiny.MODEL, model, decision, run=run)

@@ -28,7 +28,10 @@ def state(client: penstock.Client, experiment: str, model: str) -> dict[str, Any
 
 
 def entry(event: AuditEvent) -> dict[str, Any]:
-    """An entry of the ledger without its time and its place in the chain of hashes."""
+    """An entry of the ledger without its time, its place in the chain of hashes, and what a load check took."""
+    after = event.after
+    if isinstance(after, dict):
+        after = {name: value for name, value in after.items() if name != "facts_digest"}
     return {
         "chain": str(event.chain),
         "sequence": event.sequence,
@@ -37,7 +40,7 @@ def entry(event: AuditEvent) -> dict[str, Any]:
         "actor": event.actor,
         "why": event.why,
         "before": event.before,
-        "after": event.after,
+        "after": after,
     }
 
 

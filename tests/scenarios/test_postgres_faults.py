@@ -17,6 +17,7 @@ import pytest
 from penstock.errors import Busy, InvalidValue, MissingExtra, NotFound, StoreUnavailable, Transient
 from penstock.model.runs import LogBatch, Metric, RunStatus
 from penstock.stores.sql.database import retried
+from penstock.stores.sql.postgres import STATEMENT_TIMEOUT_S
 from penstock.stores.sql.store import SqlStore
 from tests.contracts import samples
 from tests.postgres_server import PostgresServer, running_server
@@ -112,7 +113,9 @@ def test_a_lost_answer_to_a_commit_is_a_passing_fault_and_the_retry_finds_what_w
             lambda: store.end_run(new.run_id, RunStatus.FINISHED, "", samples.ACTOR),
         ]
         for number, call in enumerate(calls, start=1):
-            proxy.lose_after = b"COMMIT"
+            proxy.lose_after = (
+                b"COMMIT" if number != 2 else b"INSERT INTO metrics"
+            )  # one statement, its own transaction
             with pytest.raises(StoreUnavailable, match="cannot be reached"):
                 call()
             assert proxy.lost == number
@@ -126,10 +129,50 @@ def test_a_lost_answer_to_a_commit_is_a_passing_fault_and_the_retry_finds_what_w
     proxy.close()
 
 
+def test_a_slow_network_only_takes_longer_and_a_reset_request_is_a_passing_fault(
+    postgres_server: PostgresServer, postgres_url: str
+) -> None:
+    proxy = TcpProxy(postgres_server.port)
+    with closing(SqlStore(postgres_url.replace(str(postgres_server.port), str(proxy.port)))) as store:
+        proxy.delay_s = 0.02
+        judgement, version, move = samples.released(store, "slow")
+        assert samples.promoted(store, judgement, version, map_index=1) == move  # delivered twice
+        proxy.delay_s = 0.0
+        for number, statement in enumerate((b"INSERT INTO runs", b"COMMIT", b"INSERT INTO ledger"), start=1):
+            new = samples.new_run(f"reset {number}")
+            proxy.reset_at = statement
+            with pytest.raises(StoreUnavailable, match="cannot be reached"):
+                store.open_run(new)
+            assert proxy.reset == number
+            assert store.open_run(new)[1] is True
+            assert store.open_run(new)[1] is False
+        assert [move.to_version for move in store.list_alias_moves(samples.MODEL)] == [1]
+        assert_whole(store)
+    proxy.close()
+
+
+def test_a_server_that_falls_silent_is_given_up_in_time_and_found_again(
+    postgres_server: PostgresServer, postgres_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("penstock.stores.sql.postgres.PATIENCE_S", 0.5 - STATEMENT_TIMEOUT_S)
+    proxy = TcpProxy(postgres_server.port)
+    with closing(SqlStore(postgres_url.replace(str(postgres_server.port), str(proxy.port)))) as store:
+        samples.opened(store)
+        proxy.silent = True
+        started = time.monotonic()
+        with pytest.raises(StoreUnavailable, match=r"no answer for 0\.5 s"):
+            store.list_runs(None, 1)
+        assert time.monotonic() - started < 10
+        proxy.silent = False
+        assert len(store.list_runs(None, 10)) == 1
+    proxy.close()
+
+
 def test_a_connection_that_the_server_ended_is_replaced(postgres_server: PostgresServer, store: SqlStore) -> None:
     samples.opened(store)
     database = str(store.url).rpartition("/")[2]
-    end_all = f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{database}'"
+    # With a timeout the server answers once they have ended: until then it has only told them to.
+    end_all = f"SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity WHERE datname = '{database}'"
     postgres_server.execute(end_all)
     assert len(store.list_runs(None, 10)) == 1
     with pytest.raises(StoreUnavailable), store._database.writing() as connection:
@@ -139,19 +182,43 @@ def test_a_connection_that_the_server_ended_is_replaced(postgres_server: Postgre
     assert len(store.list_runs(None, 10)) == 1
 
 
-def test_a_forked_child_has_connections_of_its_own(store: SqlStore) -> None:
+def test_eight_forked_children_have_connections_of_their_own(store: SqlStore) -> None:
     samples.opened(store, "before")
-    child = os.fork()
-    if child == 0:
-        try:
-            samples.opened(store, "child")
-            store.close()
-            os._exit(0)
-        finally:
-            os._exit(1)
-    samples.opened(store, "parent")
-    assert os.waitpid(child, 0)[1] == 0
-    assert {run.key.partition for run in store.list_runs(None, 10)} == {"before", "child", "parent"}
+    children = []
+    for number in range(8):
+        child = os.fork()
+        if child == 0:
+            try:
+                for time_of_it in range(3):
+                    samples.opened(store, f"child {number}, {time_of_it}")
+                store.close()
+                os._exit(0)
+            finally:
+                os._exit(1)
+        children.append(child)
+        samples.opened(store, f"parent {number}")
+    assert [os.waitpid(child, 0)[1] for child in children] == [0] * 8
+    assert len(store.list_runs(None, 100)) == 1 + 8 * 3 + 8
+    assert_whole(store)
+
+
+def test_a_slow_reader_of_the_ledger_holds_no_transaction_open(
+    store: SqlStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("penstock.stores.sql.records.ledger._PAGE", 3)
+    for number in range(7):
+        samples.opened(store, f"{number}")
+    open_ones = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND xact_start IS NOT NULL"
+    read: list[int] = []
+    at_work: list[int] = []
+    for entry in store.read_ledger():
+        if not read:
+            samples.opened(store, "while it is read")
+        read.append(entry.sequence)
+        with store._database.engine().connect() as connection:
+            at_work.append(connection.exec_driver_sql(open_ones).scalar_one())
+    assert read == list(range(1, 9))  # the entry written meanwhile, too
+    assert set(at_work) == {1}  # the one that asks
 
 
 def test_sixty_four_threads_share_the_connections_of_one_store(store: SqlStore) -> None:

@@ -118,11 +118,11 @@ def test_a_decision_delivered_to_many_at_once_registers_and_promotes_once(store:
     samples.released(store, "champion")
     challenger = samples.judged(store, "challenger", generation=1)
     versions = at_once([partial(samples.registered, store, challenger, map_index=index) for index in range(6)])
-    assert len({str(version) for version in versions}) == 1
+    assert versions == [versions[0]] * 6
     version = store.find_version(samples.MODEL, 2)
     assert version is not None
     moves = at_once([partial(samples.promoted, store, challenger, version, map_index=index) for index in range(6)])
-    assert len({str(move) for move in moves}) == 1
+    assert moves == [moves[0]] * 6
     assert [move.to_version for move in store.list_alias_moves(samples.MODEL)] == [1, 2]
     assert_whole(store)
 
