@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from penstock.artifacts import local
+from penstock.artifacts.content import hash_file
 from penstock.artifacts.local import LocalArtifacts
 from penstock.errors import StoreUnavailable
 from tests.contracts.artifact_store import written
@@ -26,6 +28,31 @@ def test_damaged_bytes_of_the_right_length_are_mended_by_storing_them_again(
     next(artifacts.root.rglob(sha256)).write_bytes(b"damaged")
     assert artifacts.put_file(tmp_path / "a")[0] == sha256
     artifacts.fetch(sha256, tmp_path / "back.bin")
+
+
+def test_an_object_that_a_collector_deletes_while_it_is_compared_is_stored_again(
+    artifacts: LocalArtifacts, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sha256, _ = artifacts.put_file(written(tmp_path / "a", b"content"))
+
+    def deleted_first(path: Path) -> str:
+        path.unlink()
+        return hash_file(path)
+
+    monkeypatch.setattr(local, "hash_file", deleted_first)
+    assert artifacts.put_file(tmp_path / "a")[0] == sha256
+    artifacts.fetch(sha256, tmp_path / "back")
+
+
+def test_an_object_that_a_collector_deletes_during_a_listing_is_not_listed(artifacts: LocalArtifacts) -> None:
+    first, second = ("ab" + digit * 62 for digit in "01")
+    (artifacts.root / "blobs" / "ab").mkdir(parents=True)
+    for sha256 in (first, second):
+        written(artifacts.root / "blobs" / "ab" / sha256, b"content")
+    listing = artifacts.list_objects()
+    assert next(listing).sha256 == first
+    (artifacts.root / "blobs" / "ab" / second).unlink()
+    assert list(listing) == []
 
 
 def test_a_writer_that_is_killed_leaves_nothing_visible_and_is_swept(artifacts: LocalArtifacts, tmp_path: Path) -> None:

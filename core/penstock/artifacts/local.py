@@ -120,7 +120,10 @@ class LocalArtifacts:
             folder.mkdir(parents=True, exist_ok=True)
 
     def _is_there(self, final: Path) -> bool:
-        return final.exists() and hash_file(final) == final.name
+        try:
+            return hash_file(final) == final.name
+        except FileNotFoundError:  # perhaps since a moment ago: a collector may be at work
+            return False
 
     def _sync(self, stored: Sequence[str]) -> None:
         """Make names durable: also those found there, which another writer may not have synced yet."""
@@ -183,9 +186,13 @@ class LocalArtifacts:
         with self._told():
             for folder in sorted(self.root.glob("blobs/*")):
                 for path in sorted(folder.iterdir()):
-                    if not path.name.startswith(_PREFIX):
+                    if path.name.startswith(_PREFIX):
+                        continue
+                    try:
                         status = path.stat()
-                        yield StoredObject(path.name, status.st_size, max(0.0, time.time() - status.st_mtime))
+                    except FileNotFoundError:
+                        continue  # a collector has just deleted it
+                    yield StoredObject(path.name, status.st_size, max(0.0, time.time() - status.st_mtime))
 
     def delete_objects(self, sha256s: Sequence[str], within_s: float) -> list[str]:
         missing, until = [], time.monotonic() + within_s
