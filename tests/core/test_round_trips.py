@@ -12,7 +12,7 @@ import sqlalchemy as sa
 
 from penstock.errors import Busy, NotFound
 from penstock.stores.sql import tables as t
-from penstock.stores.sql.dialects import open_database, together, unasked
+from penstock.stores.sql.dialects import open_database, unasked
 from penstock.stores.sql.store import SqlStore
 from penstock.stores.sql.urls import parse_store_url
 from tests.contracts import samples
@@ -60,32 +60,39 @@ def test_what_runs_without_a_transaction_is_one_statement(empty_url: str, statem
     assert list(statements.values()) == [1] * 16
 
 
-def test_what_is_sent_together_is_there_and_is_refused_as_it_is_alone(empty_url: str) -> None:
+def test_what_nobody_asks_about_is_there_and_is_refused_as_it_is_alone(empty_url: str) -> None:
     add = unasked(sa.insert(t.registered_models))
     with closing(SqlStore(empty_url)):
         database = open_database(parse_store_url(empty_url))
-        with database.writing() as connection, together(connection):
+        with database.writing() as connection:
             connection.execute(add, MODEL)
             connection.execute(add, {**MODEL, "name": "b"})
-            with together(connection):
-                connection.execute(add, {**MODEL, "name": "c"})
-            assert _names(connection) == ["a", "b", "c"]
+            assert _names(connection) == ["a", "b"]
+            connection.execute(add, {**MODEL, "name": "c"})
             renamed = connection.execute(
                 sa.update(t.registered_models).where(t.registered_models.c.name == "b").values(name="d")
             )
             assert renamed.rowcount == 1
+        with database.writing() as connection:
+            connection.execute(add, {**MODEL, "name": "e"})
         run = {"run_id": "0" * 32, "step": "s", "map_index": -1, "attempt": 1, "visible_from": 1, "generation": 1}
         for refused in ((add, MODEL), (unasked(sa.insert(t.steps)), run)):
             for asks in (True, False):
                 with pytest.raises((Busy, NotFound, sa.exc.IntegrityError)):  # noqa: SIM117
-                    with database.writing() as connection, together(connection):
-                        connection.execute(add, {**MODEL, "name": "e"})
-                        connection.execute(*refused)
+                    with database.writing() as connection:
                         connection.execute(add, {**MODEL, "name": "f"})
+                        connection.execute(*refused)
+                        connection.execute(add, {**MODEL, "name": "g"})
                         if asks:
                             _names(connection)
+        with pytest.raises(ZeroDivisionError):  # noqa: SIM117
+            with database.writing() as connection:
+                connection.execute(add, {**MODEL, "name": "h"})
+                raise ZeroDivisionError
+        with database.writing(one_statement=True) as connection:
+            connection.execute(add, {**MODEL, "name": "i"})
         with database.reading() as connection:
-            assert _names(connection) == ["a", "c", "d"]
+            assert _names(connection) == ["a", "c", "d", "e", "i"]
         database.close()
 
 

@@ -28,7 +28,7 @@ POINT = ("name", "metric_step", "time_ms", "kind", "value")
 """The columns of a metric's point, in order."""
 
 UNASKED = "penstock_unasked"
-"""The option of a statement that need not be waited for; see `dialects.together`."""
+"""The option of a statement that need not be waited for; see `dialects.unasked`."""
 
 KNOWN = 16
 """How many databases a process remembers after a store of theirs was closed: those that were closed last."""

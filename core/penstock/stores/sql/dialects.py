@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from contextlib import AbstractContextManager
 from functools import cache
 from typing import Any, TypeVar
 
@@ -34,17 +33,12 @@ def lock_out(connection: sa.Connection, table: sa.Table) -> None:
     _MODULES[connection.dialect.name].lock_out(connection, table)
 
 
-def together(connection: sa.Connection) -> AbstractContextManager[None]:
-    """Send the statements in this block that are `unasked` without waiting for the answer of each.
-
-    Whatever else is run in it waits for its answer, and for theirs. An error of theirs is raised there, or at the end.
-    """
-    together: AbstractContextManager[None] = _MODULES[connection.dialect.name].together(connection)
-    return together
-
-
 def unasked(statement: Asked) -> Asked:
-    """Return a statement that writes and of which nobody asks for rows, their number, or a key the database made."""
+    """Return a statement that writes and of which nobody asks for rows, their number, or a key the database made.
+
+    A server is sent it without waiting for the answer. An error of it is raised by the next statement that is asked
+    about, or by the commit.
+    """
     return statement.execution_options(**{UNASKED: True})
 
 

@@ -12,7 +12,7 @@ from penstock.failpoints import failpoint
 from penstock.model.audit import GENESIS, ChainHead, ChainId, NewEvent, event_hash
 from penstock.model.canonical import canonical_json
 from penstock.model.ids import WORKSPACE
-from penstock.stores.sql.dialects import insert_or_ignore, now_ms, together, unasked
+from penstock.stores.sql.dialects import insert_or_ignore, now_ms, unasked
 from penstock.stores.sql.rows import Row
 from penstock.stores.sql.tables import ledger, ledger_heads
 from penstock.stores.sql.tables.ledger import run_of_entry
@@ -50,10 +50,9 @@ def append(connection: sa.Connection, event: NewEvent, time_ms: int | None = Non
         "time_ms": time_ms,
         "previous_hash": previous,
     }
-    with together(connection):
-        connection.execute(_APPEND, row)
-        failpoint("ledger.entry")
-        connection.execute(_MOVE_HEAD, {**here, "sequence": sequence, "hash": hashed})
+    connection.execute(_APPEND, row)
+    failpoint("ledger.entry")
+    connection.execute(_MOVE_HEAD, {**here, "sequence": sequence, "hash": hashed})
     failpoint("ledger.head")
 
 

@@ -10,8 +10,7 @@ import select
 import sys
 import time
 from array import array
-from collections.abc import Hashable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Hashable, Mapping, Sequence
 from typing import Any
 
 import sqlalchemy as sa
@@ -21,7 +20,7 @@ from penstock.errors import Busy, InvalidValue, MissingExtra, NotFound, Penstock
 from penstock.model.history import MetricHistory
 from penstock.model.runs import Attempt, ValueKind, join_value
 from penstock.stores.sql.database import LOCK_TIMEOUT_S, POINT, UNASKED, Columns, Database, RolledBack, compiled_once
-from penstock.stores.sql.postgres_patience import be_patient, patient_connection
+from penstock.stores.sql.postgres_connection import be_patient, connection_class
 from penstock.stores.sql.urls import PostgresUrl
 
 CONNECT_TIMEOUT_S = 10
@@ -82,39 +81,10 @@ def now_ms(connection: sa.Connection) -> int:
     return int(server_ms + (time.monotonic_ns() - ours_ns) // 1_000_000)
 
 
-@contextmanager
-def together(connection: sa.Connection) -> Iterator[None]:
-    """Let libpq send on what is `unasked` in this block, from the first such statement: a round trip for each less."""
-    driver: Any = connection.connection.driver_connection
-    dbapi: Any = connection.dialect.loaded_dbapi
-    if driver.together is not None or not dbapi.Pipeline.is_supported():
-        yield
-        return
-    try:
-        with ExitStack() as driver.together:
-            yield
-    except dbapi.Error as error:
-        # What came with the last answers has not been through SQLAlchemy, which would have said it in its own words.
-        if connection.dialect.is_disconnect(error, driver, None):
-            connection.invalidate(error)
-        raise DBAPIError.instance(
-            None, None, error, dbapi.Error, hide_parameters=True, dialect=connection.dialect
-        ) from error
-    finally:
-        driver.together = driver.sending = None
-
-
 def _execute(cursor: Any, statement: str, parameters: Any, context: Any) -> bool:
-    """Run a statement in a pipeline, if there is to be one, and wait for its answer unless nobody asks for it."""
-    driver, unasked = cursor.connection, context.execution_options.get(UNASKED)
-    if driver.together is None or not (unasked or driver.sending):
-        return False
-    if driver.sending is None:
-        driver.sending = driver.together.enter_context(driver.pipeline())
-    cursor.execute(statement, parameters)
-    if not unasked:
-        driver.sending.sync()
-    return True
+    """Let the connection decide how a statement is run, and so whether its answer is waited for."""
+    unasked = bool(context.execution_options.get(UNASKED))
+    return bool(cursor.connection.run(cursor, statement, parameters, unasked=unasked))
 
 
 def add_rows(connection: sa.Connection, table: sa.Table, same: Mapping[str, Any], columns: Columns) -> int:
@@ -159,7 +129,7 @@ def _array_type(column: sa.Column[Any]) -> str:
 
 
 def _connect(_dialect: object, _record: object, arguments: Any, options: Any) -> Any:
-    return patient_connection().connect(*arguments, **options)
+    return connection_class().connect(*arguments, **options)
 
 
 def _ask_the_time(connection: Any, record: Any, _proxy: object) -> None:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import sqlite3
 import time
 from collections.abc import Hashable, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
 from itertools import repeat
 from typing import Any
 
@@ -35,11 +34,6 @@ def now_ms(_connection: sa.Connection) -> int:
 
 def lock_out(_connection: sa.Connection, _table: sa.Table) -> None:
     """Do nothing: in SQLite a writing transaction is alone from its beginning."""
-
-
-def together(_connection: sa.Connection) -> AbstractContextManager[None]:
-    """Do nothing: SQLite lives in this process, where every answer is there at once."""
-    return nullcontext()
 
 
 def add_rows(connection: sa.Connection, table: sa.Table, same: Mapping[str, Any], columns: Columns) -> int:

@@ -15,7 +15,7 @@ from penstock.model.canonical import canonical_json
 from penstock.model.runs import Attempt, AttemptState, RunStatus, StepId, StepResult
 from penstock.ports import NewAttempt, StepEnd
 from penstock.stores.sql import runs
-from penstock.stores.sql.dialects import insert_or_replace, now_ms, together, unasked
+from penstock.stores.sql.dialects import insert_or_replace, now_ms, unasked
 from penstock.stores.sql.tables import attempts, step_results, steps
 
 
@@ -100,11 +100,8 @@ def finish(connection: sa.Connection, attempt: Attempt, result: Any) -> None:
     """Leave the result of the step whose attempt `begun` returned."""
     if isinstance(attempt, AtOnce):
         time_ms = now_ms(connection)
-        with together(connection):
-            _write(
-                connection, attempt.new, attempt.number, attempt.visible_from, attempt.generation, time_ms, done=True
-            )
-            _leave_result(connection, attempt, result, attempt.generation, time_ms)
+        _write(connection, attempt.new, attempt.number, attempt.visible_from, attempt.generation, time_ms, done=True)
+        _leave_result(connection, attempt, result, attempt.generation, time_ms)
     else:
         end(connection, StepEnd(attempt, AttemptState.DONE, result))
 
@@ -142,8 +139,7 @@ def begin(connection: sa.Connection, new: NewAttempt, *, at_once: bool = False) 
     made = (new.step, number, new.inputs_digest, new.token, new.lease_s)
     if at_once:
         return AtOnce(*made, new=new, visible_from=visible_from, generation=generation)
-    with together(connection):
-        _write(connection, new, number, visible_from, generation, time_ms)
+    _write(connection, new, number, visible_from, generation, time_ms)
     return Attempt(*made)
 
 

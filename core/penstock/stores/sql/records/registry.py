@@ -13,7 +13,6 @@ from penstock.ports import NewAttempt, StepEnd
 from penstock.stores.sql import aliases, judgements, ledger, registry, steps, versions
 from penstock.stores.sql import probation as on_probation
 from penstock.stores.sql.database import retried
-from penstock.stores.sql.dialects import together
 from penstock.stores.sql.records.base import OnDatabase
 from penstock.stores.sql.rows import ms_of
 
@@ -34,12 +33,11 @@ class SqlRegistryRecords(OnDatabase):
             attempt = steps.begun(connection, end)
             if isinstance(attempt, StepResult):
                 return versions.get(connection, attempt.value["model"], attempt.value["version"])
-            with together(connection):
-                version, made = registry.add_version(connection, model, logged, authorization, last)
-                steps.finish(connection, attempt, version.ref)
-                if made:
-                    after = {"version": version.version, "payload_digest": version.payload_digest}
-                    ledger.append(connection, replace(event, after=after))
+            version, made = registry.add_version(connection, model, logged, authorization, last)
+            steps.finish(connection, attempt, version.ref)
+            if made:
+                after = {"version": version.version, "payload_digest": version.payload_digest}
+                ledger.append(connection, replace(event, after=after))
             return version
 
     def find_version(self, model: str, version: int | None) -> ModelVersion | None:
@@ -75,11 +73,10 @@ class SqlRegistryRecords(OnDatabase):
             if isinstance(attempt, StepResult):
                 return aliases.get_move(connection, version.model, alias, attempt.value["generation"])
             moving = (version, alias, authorization, expected_generation, event.actor)
-            with together(connection):
-                move, made = aliases.move_alias(connection, *moving)
-                steps.finish(connection, attempt, move.ref)
-                if made:
-                    ledger.append(connection, moved(event, move), ms_of(move.moved_at))
+            move, made = aliases.move_alias(connection, *moving)
+            steps.finish(connection, attempt, move.ref)
+            if made:
+                ledger.append(connection, moved(event, move), ms_of(move.moved_at))
             if made and probation is not None:
                 on_probation.begin(connection, move, version, probation, event.actor)
             return move
