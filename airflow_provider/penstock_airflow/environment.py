@@ -12,13 +12,10 @@ KubernetesPodOperator as `env_vars=`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from penstock_airflow.operators.runs import OpenRunOperator
-
-_NAMES = ("PENSTOCK_RUN_ID", "PENSTOCK_URL", "PENSTOCK_ARTIFACTS", "PENSTOCK_S3_ENDPOINT")
 
 
 def run_environment(opened: OpenRunOperator) -> dict[str, str]:
@@ -29,19 +26,5 @@ def run_environment(opened: OpenRunOperator) -> dict[str, str]:
     ways (`PGPASSWORD` or `~/.pgpass`, `AWS_*` or a role, a Kubernetes secret).
     """
     task = f"dag.get_task({opened.task_id!r})"
-    joined = {name: f"{{{{ {task}.environment(ti)[{name!r}] }}}}" for name in _NAMES}
+    joined = {name: f"{{{{ {task}.environment(ti)[{name!r}] }}}}" for name in opened.ENVIRONMENT}
     return {**joined, "PENSTOCK_STEP": "{{ task.task_id }}", "PENSTOCK_MAP_INDEX": "{{ ti.map_index }}"}
-
-
-def environment_of(opened: OpenRunOperator, context: Mapping[str, Any]) -> dict[str, str]:
-    """Return the variables' values: the run that `opened` opens in this DAG run, and where its store is."""
-    from penstock_airflow.hooks import PenstockHook
-
-    fields = PenstockHook(opened.conn_id).store_fields()
-    endpoint = "" if fields.s3 is None else fields.s3.endpoint
-    return {
-        "PENSTOCK_RUN_ID": opened.opens(context),
-        "PENSTOCK_URL": fields.public_url,
-        "PENSTOCK_ARTIFACTS": fields.artifacts or "",
-        "PENSTOCK_S3_ENDPOINT": endpoint or "",
-    }

@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from penstock_airflow.context import default_key
-from penstock_airflow.environment import environment_of
 from penstock_airflow.operators.base import PenstockOperator, RunOperator
 
 if TYPE_CHECKING:
@@ -25,6 +24,9 @@ class OpenRunOperator(PenstockOperator):
     """
 
     template_fields: Sequence[str] = ("experiment", "key", "run_params", "run_tags", "run_name")
+
+    ENVIRONMENT = ("PENSTOCK_RUN_ID", "PENSTOCK_URL", "PENSTOCK_ARTIFACTS", "PENSTOCK_S3_ENDPOINT")
+    """The variables by which another process joins the run."""
 
     def __init__(
         self,
@@ -69,8 +71,13 @@ class OpenRunOperator(PenstockOperator):
         return run_id_of(WORKSPACE, RunKey.of(default_key(context) if key is None else key, experiment))
 
     def environment(self, ti: Any) -> dict[str, str]:
-        """Return the variables by which another process joins this run: what `run_environment` renders."""
-        return environment_of(self, ti.get_template_context())
+        """Return the variables' values, without a secret: what `run_environment` renders."""
+        from penstock_airflow.hooks import PenstockHook
+
+        fields = PenstockHook(self.conn_id).store_fields()
+        endpoint = "" if fields.s3 is None else fields.s3.endpoint
+        values = (self.opens(ti.get_template_context()), fields.public_url, fields.artifacts or "", endpoint or "")
+        return dict(zip(self.ENVIRONMENT, values, strict=True))
 
 
 class CloseRunOperator(RunOperator):
