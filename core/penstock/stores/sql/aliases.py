@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -18,7 +17,7 @@ from penstock.model.protection import AliasProtection
 from penstock.model.versions import Alias, AliasMove, Authorization, AuthorizationKind, ModelVersion
 from penstock.stores.sql import registry
 from penstock.stores.sql.dialects import insert_or_ignore, now_ms, unasked
-from penstock.stores.sql.rows import Row, alias_of, move_of, ms_of, time_of, version_of
+from penstock.stores.sql.rows import Row, alias_of, check_of, move_of, ms_of, protection_of, time_of, version_of
 from penstock.stores.sql.tables import alias_moves, aliases, authorizations, model_versions
 from penstock.stores.sql.tables.versions import alias_protections, load_checks
 
@@ -71,8 +70,8 @@ _BEFORE_MOVING = (
     sa.select(
         *registry.VERSION_COLUMNS,
         *(aliases.c[name].label(f"at_{name}") for name in ("version", "generation", "moved_ms")),
-        *(load_checks.c[name].label(f"c_{name}") for name in ("number", "passed", "error")),
-        *(alias_protections.c[name].label(f"p_{name}") for name in ("number", "actors", "lifted")),
+        *(column.label(f"c_{column.name}") for column in load_checks.c),
+        *(column.label(f"p_{column.name}") for column in alias_protections.c),
         *registry.COVERING,
         alias_moves.c.generation.label("done_generation"),
     )
@@ -194,14 +193,11 @@ def _before_moving(
     row = connection.execute(_BEFORE_MOVING, asked).mappings().first()
     if row is None:
         raise NotFound("model version", version.uri)
-    current = protection = last_check = None
+    current = None
     if row["at_version"] is not None:
         current = Alias(model, alias, row["at_version"], row["at_generation"], time_of(row["at_moved_ms"]))
-    if row["p_number"] is not None:
-        actors = tuple(json.loads(row["p_actors"]))
-        protection = AliasProtection(model, alias, row["p_number"], actors, row["p_lifted"])
-    if row["c_number"] is not None:
-        last_check = LoadCheck(model, number, row["c_number"], row["c_passed"], row["c_error"])
+    protection = None if row["p_number"] is None else protection_of(row, "p_")
+    last_check = None if row["c_number"] is None else check_of(row, "c_")
     return _Before(version_of(row), current, protection, last_check, row, row["done_generation"])
 
 

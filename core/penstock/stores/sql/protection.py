@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 
 import sqlalchemy as sa
@@ -14,7 +13,7 @@ from penstock.model.ids import WORKSPACE
 from penstock.model.protection import AliasProtection
 from penstock.stores.sql import ledger, registry
 from penstock.stores.sql.dialects import insert_or_ignore, now_ms
-from penstock.stores.sql.rows import Row, time_of
+from penstock.stores.sql.rows import protection_of
 from penstock.stores.sql.tables.versions import alias_protections
 
 _HOLDS = (
@@ -32,7 +31,7 @@ _HOLDS = (
 def find(connection: sa.Connection, model: str, alias: str) -> AliasProtection | None:
     """Return the protection of an alias that holds; None if it never had any."""
     row = connection.execute(_HOLDS, {"of_model": model, "of_alias": alias}).mappings().first()
-    return None if row is None else _protection_of(row)
+    return None if row is None else protection_of(row)
 
 
 def change(connection: sa.Connection, new: AliasProtection) -> AliasProtection:
@@ -69,17 +68,4 @@ def changes(connection: sa.Connection, model: str | None) -> Sequence[AliasProte
     if model is not None:
         query = query.where(alias_protections.c.model == model)
     by = (alias_protections.c.model, alias_protections.c.alias, alias_protections.c.number)
-    return [_protection_of(row) for row in connection.execute(query.order_by(*by)).mappings()]
-
-
-def _protection_of(row: Row) -> AliasProtection:
-    return AliasProtection(
-        model=row["model"],
-        alias=row["alias"],
-        number=row["number"],
-        actors=tuple(json.loads(row["actors"])),
-        lifted=row["lifted"],
-        reason=row["reason"],
-        actor=json.loads(row["actor"]),
-        set_at=time_of(row["set_ms"]),
-    )
+    return [protection_of(row) for row in connection.execute(query.order_by(*by)).mappings()]

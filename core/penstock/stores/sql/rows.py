@@ -12,6 +12,8 @@ from penstock.model.data import Dataset
 from penstock.model.decisions import GateDecision
 from penstock.model.evaluations import Evaluation
 from penstock.model.ids import RunKey
+from penstock.model.load_checks import LoadCheck
+from penstock.model.protection import AliasProtection
 from penstock.model.runs import AttemptState, Experiment, Run, RunStatus, StepId, StepSummary
 from penstock.model.versions import (
     Alias,
@@ -143,6 +145,34 @@ def version_of(row: Row) -> ModelVersion:
         authorization=authorization_of(row),
         created_at=time_of(row["created_ms"]),
         state=VersionState(row["v_state"] or VersionState.ACTIVE),
+    )
+
+
+def check_of(row: Row, prefix: str = "") -> LoadCheck:
+    """Read a load check, whose columns may have a prefix."""
+    return LoadCheck(
+        model=row[f"{prefix}model"],
+        version=row[f"{prefix}version"],
+        number=row[f"{prefix}number"],
+        passed=row[f"{prefix}passed"],
+        error=row[f"{prefix}error"],
+        facts=json.loads(row[f"{prefix}facts"]),
+        actor=json.loads(row[f"{prefix}actor"]),
+        checked_at=time_of(row[f"{prefix}checked_ms"]),
+    )
+
+
+def protection_of(row: Row, prefix: str = "") -> AliasProtection:
+    """Read a change of an alias's protection, whose columns may have a prefix."""
+    return AliasProtection(
+        model=row[f"{prefix}model"],
+        alias=row[f"{prefix}alias"],
+        number=row[f"{prefix}number"],
+        actors=tuple(json.loads(row[f"{prefix}actors"])),
+        lifted=row[f"{prefix}lifted"],
+        reason=row[f"{prefix}reason"],
+        actor=json.loads(row[f"{prefix}actor"]),
+        set_at=time_of(row[f"{prefix}set_ms"]),
     )
 
 

@@ -17,7 +17,7 @@ from penstock.model.notes import Note
 from penstock.model.versions import ModelVersion, VersionState
 from penstock.stores.sql import ledger, references, registry, steps
 from penstock.stores.sql.dialects import insert_or_ignore, insert_or_replace, now_ms
-from penstock.stores.sql.rows import Row, time_of, version_of
+from penstock.stores.sql.rows import check_of, time_of, version_of
 from penstock.stores.sql.tables import inputs, model_versions, registered_models
 from penstock.stores.sql.tables import steps as step_heads
 from penstock.stores.sql.tables.versions import load_checks, registry_notes, version_states
@@ -55,7 +55,7 @@ def add_check(connection: sa.Connection, check: LoadCheck) -> LoadCheck:
 def checks(connection: sa.Connection, model: str, version: int) -> Sequence[LoadCheck]:
     """Return a version's load checks, oldest first."""
     rows = connection.execute(sa.select(load_checks).where(*_at(load_checks, model, version)).order_by("number"))
-    return [_check_of(row) for row in rows.mappings()]
+    return [check_of(row) for row in rows.mappings()]
 
 
 def change_state(
@@ -125,16 +125,3 @@ def trained_on(connection: sa.Connection, digest: str) -> Sequence[ModelVersion]
 
 def _at(table: sa.Table, model: str, version: int) -> tuple[sa.ColumnElement[bool], ...]:
     return table.c.workspace == WORKSPACE, table.c.model == model, table.c.version == version
-
-
-def _check_of(row: Row) -> LoadCheck:
-    return LoadCheck(
-        model=row["model"],
-        version=row["version"],
-        number=row["number"],
-        passed=row["passed"],
-        error=row["error"],
-        facts=json.loads(row["facts"]),
-        actor=json.loads(row["actor"]),
-        checked_at=time_of(row["checked_ms"]),
-    )
