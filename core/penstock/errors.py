@@ -6,6 +6,7 @@
                 InvalidPolicy            a gate policy that cannot mean anything safe
             NotFound                 a thing that was named does not exist
             Conflict                 the world is not as the caller expected
+                DataChanged              rows whose digest is not the expected one
             Fenced                   a newer attempt of this step took over
             NotAuthorized            no authorization on record covers this change
             GateBlocked              the gate did not open
@@ -91,6 +92,16 @@ class Conflict(Terminal):
         super().__init__(_sentence(f"{kind} {str(name)!r}: expected {expected}, found {found}", hint))
         self.kind, self.name, self.hint = kind, str(name), hint
         self.expected, self.found = str(expected), str(found)
+
+
+class DataChanged(Conflict):
+    """Rows that are not the expected ones: their digests differ."""
+
+    def __init__(self, kind: str, name: str, expected: str, found: str, hint: str) -> None:
+        text = f"{kind} changed: expected {expected}, found {found} in {name!r}"
+        Terminal.__init__(self, _sentence(text, hint))
+        self.kind, self.name, self.hint = kind, name, hint
+        self.expected, self.found = expected, found
 
 
 class Fenced(Terminal):

@@ -11,7 +11,7 @@ import pytest
 from sklearn.linear_model import LogisticRegression
 
 import penstock
-from penstock.errors import Conflict, Corrupted
+from penstock.errors import Corrupted, DataChanged
 from penstock.model.data import DataSource
 from tests import tiny
 
@@ -96,7 +96,7 @@ def test_rows_that_change_between_two_readings_are_not_evaluated(client: penstoc
     source = dataclasses.replace(held_out(rows), source=batches)
     with client.open_run(tiny.EXPERIMENT, "2013-03") as run:
         model = tiny.train(run)
-        with pytest.raises(Conflict, match="They changed while they were read"):
+        with pytest.raises(DataChanged, match=r"^data changed: expected .* It changed while it was read"):
             client.evaluate(model, source)
     steady = dataclasses.replace(source, source=lambda: iter([rows[:100], rows[100:]]))
     assert client.evaluate(model, steady).dataset.rows == 190

@@ -64,7 +64,8 @@ def test_a_model_without_probabilities_has_no_score_metrics() -> None:
 
     for metric in (*SCORE_METRICS, "log_loss"):
         found = find(measured, metric)
-        assert (found.value, found.cause) == (None, "the model gives no probabilities")
+        expected = f"metric '{metric}' needs predict_proba, and the model gives no probabilities"
+        assert (found.value, found.cause) == (None, expected)
         assert find(measured, metric, BASELINE).value is not None
     assert set(measured.curves["candidate"]) == {"confusion"}
 
@@ -299,6 +300,56 @@ def test_an_answer_with_the_index_of_the_rows_in_another_order_is_put_in_theirs(
         assert (find(measured, "accuracy").value, find(measured, "roc_auc").value) == (1, 1)
     wrapped = SklearnPredictor(_Backwards().fit(frame[["p"]], frame["target"]), "models:/backwards/1")
     assert find(measure(wrapped, held(frame[["p", "target"]])), "accuracy").value == 1
+
+
+class _Named(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
+    """Answers with a column for each class, in an order of its own."""
+
+    def __init__(self, names: tuple[str, ...] = ("yes", "no")) -> None:
+        self.names = names
+
+    def fit(self, rows: pd.DataFrame, labels: Any) -> _Named:
+        self.classes_ = np.unique(labels)
+        return self
+
+    def predict(self, rows: pd.DataFrame) -> Any:
+        return np.where(rows["p"] > 0.5, "yes", "no")
+
+    def predict_proba(self, rows: pd.DataFrame) -> pd.DataFrame:
+        return pd.DataFrame({name: rows["p"] if name == "yes" else 1 - rows["p"] for name in self.names})
+
+
+def test_probabilities_with_named_columns_are_those_of_the_classes_they_name() -> None:
+    frame = script(["no", "yes", "no", "yes"], p=[0.1, 0.9, 0.4, 0.3])
+    straight = measure(Scripted(("no", "yes")), held(frame[["target", "p"]].assign(said=["no", "yes", "no", "no"])))
+    wrapped = SklearnPredictor(_Named().fit(frame[["p"]], frame["target"]), "models:/named/1")
+    for model in (Scripted(("no", "yes"), _Named().predict, _Named().predict_proba), wrapped):
+        measured = measure(model, held(frame[["target", "p"]]))
+        for metric in ("log_loss", "roc_auc", "brier_score", "accuracy"):
+            assert find(measured, metric).value == find(straight, metric).value, metric
+    numbers = script([1, 0, 1], p=[0.9, 0.2, 0.8])
+    turned = Scripted(proba=lambda b: pd.DataFrame({"1": b["p"], "0": 1 - b["p"]}))
+    numbered = Scripted(("no", "yes"), proba=lambda b: pd.DataFrame(np.column_stack([1 - b["p"], b["p"]])))
+    assert find(measure(turned, held(numbers)), "roc_auc").value == 1
+    assert measure(numbered, held(frame)).measurements == measure(Scripted(("no", "yes")), held(frame)).measurements
+
+
+@pytest.mark.parametrize(
+    ("names", "expected"),
+    [
+        (("yes", "maybe"), r"columns \['yes', 'maybe'\], .* class \['no', 'yes'\]: no \['no'\], unknown \['maybe'\]"),
+        (("yes", "no", "maybe"), r"unknown \['maybe'\]"),
+        (("yes",), r"no \['no'\]"),
+    ],
+)
+def test_probabilities_of_other_classes_are_refused_with_the_list_of_them(
+    names: tuple[str, ...], expected: str
+) -> None:
+    frame = script(["no", "yes"], p=[0.1, 0.9])[["target", "p"]]
+    wrapped = SklearnPredictor(_Named(names).fit(frame[["p"]], frame["target"]), "models:/scripted/1")
+    for model in (Scripted(("no", "yes"), _Named().predict, _Named(names).predict_proba), wrapped):
+        with pytest.raises(PredictionFailed, match=f"'models:/scripted/1' failed to predict rows 0–1: .*{expected}"):
+            measure(model, held(frame))
 
 
 class _Backwards(ClassifierMixin, BaseEstimator):  # type: ignore[misc]

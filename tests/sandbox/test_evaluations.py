@@ -14,7 +14,7 @@ import pytest
 from sklearn.linear_model import LogisticRegression
 
 import penstock
-from penstock.errors import Conflict, InvalidValue, PredictionFailed
+from penstock.errors import DataChanged, InvalidValue, PredictionFailed
 from penstock.model.data import DataSource
 from penstock.model.decisions import Verdict
 from penstock.model.evaluations import BASELINE
@@ -137,5 +137,5 @@ def test_held_out_rows_that_are_not_the_expected_ones_are_refused(client: pensto
     again = client.evaluate(model, HELD_OUT, label="target", bootstrap=0, expect_digest=known, step="again")
     assert again.dataset.digest == known
     changed = HELD_OUT.assign(**{"mean radius": HELD_OUT["mean radius"] + 1e-9 * (HELD_OUT.index == 3)})
-    with pytest.raises(Conflict, match=f"held-out data .*expected {known}, found rows:284:"):
+    with pytest.raises(DataChanged, match=f"^held-out data changed: expected {known}, found rows:284:"):
         client.evaluate(model, changed, label="target", bootstrap=0, expect_digest=known, step="changed")

@@ -13,7 +13,7 @@ from penstock.errors import InvalidValue, PenstockError, PredictionFailed
 from penstock.evaluation.answers import Scores
 from penstock.evaluation.labels import Classes, Codes, refuse_other_than_numbers, shown
 from penstock.model.data import DataSource
-from penstock.model.row_order import in_row_order
+from penstock.model.row_order import in_class_order, in_row_order
 from penstock.ports import Predictor
 
 # pandas 3 copies a frame's data when somebody writes to it, and hands out arrays that cannot be written to.
@@ -150,7 +150,7 @@ class Respondent:
     def probabilities(self, features: pd.DataFrame, start: int, classes: int) -> Scores | None:
         """Return its probabilities in the order of its own classes, of shape (rows, classes); None if it has none."""
         rows = _rows(start, len(features))
-        answer = self._ask(self.predictor.predict_proba, features, rows)
+        answer = self._ask(self._proba(rows), features, rows)
         if answer.shape == () and answer[()] is None:
             return None
         if answer.shape != (len(features), classes):
@@ -185,7 +185,7 @@ class Respondent:
     def check_determinism(self, features: pd.DataFrame) -> None:
         """Ask twice about the same rows; `PredictionFailed` if the answers differ at all."""
         rows = _rows(0, len(features))
-        for question in (self.predictor.predict, self.predictor.predict_proba):
+        for question in (self.predictor.predict, self._proba(rows)):
             one, other = (self._ask(question, features, rows) for _ in range(2))
             if one.shape != other.shape:
                 raise self.failed(
@@ -198,6 +198,17 @@ class Respondent:
                 by = f" by up to {np.abs(one - other)[differs].max():.2g}" if one.dtype.kind in "iuf" else ""
                 cause = f"two evaluations differ{by}, in {count} of {len(features)} rows"
                 raise self.failed(rows, f"{cause}: it is random, or remembers what it was asked before")
+
+    def _proba(self, rows: str) -> Callable[[pd.DataFrame], Any]:
+        """Return how it is asked for probabilities in the order of its own classes."""
+
+        def ask(features: pd.DataFrame) -> Any:
+            answer, problem = in_class_order(self.predictor.predict_proba(features), self.predictor.classes)
+            if problem:
+                raise self.failed(rows, problem)
+            return answer
+
+        return ask
 
     def _ask(self, question: Callable[[Any], Any], features: pd.DataFrame, rows: str) -> NDArray[Any]:
         try:

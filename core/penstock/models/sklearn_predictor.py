@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from penstock.errors import InvalidValue, PredictionFailed
-from penstock.model.row_order import in_row_order
+from penstock.model.row_order import in_class_order, in_row_order
 
 # Their `predict` takes the argmax of `predict_proba` (of its logarithm, or of what it is a monotone function of).
 _MOST_PROBABLE = frozenset(
@@ -83,9 +83,13 @@ class SklearnPredictor:
     def _ask(self, method: str, batch: pd.DataFrame) -> np.ndarray[Any, Any]:
         features = self._features(batch)
         try:
-            answer = np.asarray(in_row_order(getattr(self._estimator, method)(features), batch))
+            given = in_row_order(getattr(self._estimator, method)(features), batch)
+            given, problem = in_class_order(given, self.classes if method == "predict_proba" else None)
+            answer = np.asarray(given)
         except Exception as error:  # an estimator may raise anything
             raise PredictionFailed(self._uri, _rows(batch), f"{type(error).__name__}: {str(error)[:500]}") from error
+        if problem:
+            raise PredictionFailed(self._uri, _rows(batch), problem)
         if answer.ndim and len(answer) != len(batch):
             raise PredictionFailed(
                 self._uri, _rows(batch), f"{method} returned {len(answer)} values for {len(batch)} rows"

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from penstock.errors import Conflict, InvalidValue
+from penstock.errors import DataChanged, InvalidValue
 from penstock.model.audit import NewEvent, experiment_chain
 from penstock.model.custom_metrics import MetricSpec, declared
 from penstock.model.data import Dataset, DataSource
@@ -192,18 +192,18 @@ def evaluate(
 
 
 def check_unchanged(fingerprint: Mapping[str, Any], measured: Dataset) -> None:
-    """Raise `Conflict` where the rows measured are not those the step was entered for."""
+    """Raise `DataChanged` where the rows measured are not those the step was entered for."""
     expected = fingerprint.get("rows", measured.digest)
     if measured.digest != expected:
-        hint = "They changed while they were read, or a query or function gives others every time"
-        raise Conflict("data", measured.name, expected, measured.digest, hint)
+        hint = "It changed while it was read, or a query or function gives other rows every time"
+        raise DataChanged("data", measured.name, expected, measured.digest, hint)
 
 
 def check_expected(asked: Asked, measured: Dataset) -> None:
-    """Raise `Conflict` where the rows are not those that the caller expects (`expect_digest`)."""
+    """Raise `DataChanged` where the rows are not those that the caller expects (`expect_digest`)."""
     if asked.expect_digest is not None and measured.digest != asked.expect_digest:
-        hint = "The held-out data changed; if it was meant to, expect the new digest"
-        raise Conflict("held-out data", measured.name, asked.expect_digest, measured.digest, hint)
+        hint = "No evaluation is on record. Restore the rows or, if they were meant to change, expect the new digest"
+        raise DataChanged("held-out data", measured.name, asked.expect_digest, measured.digest, hint)
 
 
 @contextmanager

@@ -31,7 +31,7 @@ from penstock.services.wiring import Wiring
 PART_STEP = "evaluate-part"
 _FOLDER = "evaluations/parts"
 # What the parts of one evaluation must agree on.
-_SHARED = ("model", "payload_digest", "baseline", "anchor", "asked", "columns")
+_SHARED = ("payload_digest", "model", "baseline", "anchor", "asked", "columns")
 
 
 def evaluate_part(
@@ -117,7 +117,9 @@ def merge_evaluations(
         for head in heads[1:]:
             for name in _SHARED:
                 if head[name] != heads[0][name]:
-                    hint = "Measure all parts against one baseline: name a version, or hold the alias still"
+                    differs = "digests differ" if name == "payload_digest" else f"{name} differs"
+                    what_to_do = "Measure all parts against one baseline: name a version, or hold the alias still"
+                    hint = f"They are not comparable: {differs}. {what_to_do}"
                     raise Conflict("parts of an evaluation", name, heads[0][name], head[name], hint)
         place = _place(wiring, heads[0], new.step)
         with training_rows(wiring, training_data(wiring, place.candidate.run_id)) as trained_on:

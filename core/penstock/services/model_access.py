@@ -98,7 +98,7 @@ def load_logged(wiring: Wiring, logged: LoggedModel, uri: str, trusted_types: Se
     """Fetch a logged model's files into a scratch folder of this user's and load it from there."""
     with tempfile.TemporaryDirectory(prefix="penstock-") as scratch:
         folder = Path(scratch)
-        fetch_files(wiring.artifacts, logged.files, folder)
+        fetch_files(wiring.artifacts, logged.files, folder, uri)
         return wiring.model_format().load(folder, uri=uri, trusted_types=trusted_types)
 
 
@@ -112,7 +112,7 @@ def load_isolated(
     """Fetch a logged model's files and load it in a clean process of its own, which the caller closes."""
     with tempfile.TemporaryDirectory(prefix="penstock-") as scratch:
         folder = Path(scratch)
-        fetch_files(wiring.artifacts, logged.files, folder)
+        fetch_files(wiring.artifacts, logged.files, folder, uri)
         return wiring.model_format().load_isolated(folder, uri=uri, trusted_types=trusted_types, limits=limits)
 
 

@@ -64,13 +64,17 @@ def test_merged_parts_are_the_evaluation_of_the_whole_and_a_retry_happens_once(c
 
 
 def test_parts_that_do_not_belong_together_are_refused(client: Any) -> None:
-    _, model = logged(client)
+    run, model = logged(client)
     parts = parts_of(client, model)
     other = client.evaluate_part(model.uri, FRAMES[0], label="target", map_index=9)
     _, elsewhere = logged(client, "other")
 
-    with pytest.raises(Conflict, match="asked"):
+    with pytest.raises(Conflict, match=r"asked.*They are not comparable: asked differs"):
         client.merge_evaluations([parts[0], other])
+    estimator = LogisticRegression(C=0.01, max_iter=3000).fit(TRAIN[list(FEATURES)], TRAIN["target"])
+    another = client.evaluate_part(run.log_model(estimator, "another"), FRAMES[1], map_index=8, **OPTIONS)
+    with pytest.raises(Conflict, match=r"payload_digest.*not comparable: digests differ"):
+        client.merge_evaluations([parts[0], another])
     with pytest.raises(InvalidValue, match="every part once"):
         client.merge_evaluations([parts[0], parts[0]])
     with pytest.raises(InvalidValue, match="at least one"):

@@ -77,7 +77,7 @@ def test_a_function_is_measured_once_until_its_code_changes(run: Any) -> None:
     assert client.evaluate(small, HELD_OUT, label="target", run=opened, task="binary") == one
     assert one.payload_digest != other.payload_digest
     assert one.value("accuracy") == pytest.approx(sk.accuracy_score(HELD_OUT["target"], small(HELD_OUT)))
-    assert one.find("roc_auc").cause == "the model gives no probabilities"
+    assert one.find("roc_auc").cause == "metric 'roc_auc' needs predict_proba, and the model gives no probabilities"
 
 
 def test_an_mlmodel_folder_is_measured_like_the_logged_model(run: Any, tmp_path: Any) -> None:

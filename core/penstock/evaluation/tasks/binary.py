@@ -24,7 +24,7 @@ from penstock.evaluation.state.groups import GroupCodes
 from penstock.evaluation.state.score_rows import ScoreRows
 from penstock.evaluation.tasks.classes import classes_of, log_losses
 from penstock.evaluation.tasks.losses import LossMeans
-from penstock.evaluation.tasks.task import Found, Question, Settings, Task, TaskState
+from penstock.evaluation.tasks.task import Found, Question, Settings, Task, TaskState, needs_probabilities
 from penstock.model.evaluations import BASELINE, CANDIDATE
 from penstock.model.metrics import read_name
 from penstock.statistics.evidence import Auc, PairedEstimates, PairedProportions
@@ -270,7 +270,7 @@ class BinaryState(TaskState):
         _, outside, without = (int(count) for count in self._outside[model].rows[group])
         if without:
             for metric in (*ranking, *PROBABILITY):
-                yield Found(metric, None, "the model gives no probabilities")
+                yield needs_probabilities(metric)
             return
         lost = max(self._scores.lost(model, group), int(losses.lost[group]))
         if lost or table is None:

@@ -20,7 +20,7 @@ from penstock.evaluation.state.groups import GroupCodes
 from penstock.evaluation.state.score_rows import ScoreRows
 from penstock.evaluation.tasks.classes import Calibration, classes_of, log_losses
 from penstock.evaluation.tasks.losses import LossMeans
-from penstock.evaluation.tasks.task import Found, Question, Settings, Task, TaskState
+from penstock.evaluation.tasks.task import Found, Question, Settings, Task, TaskState, needs_probabilities
 from penstock.model.evaluations import BASELINE, CANDIDATE
 from penstock.model.metrics import read_name
 from penstock.statistics.evidence import PairedProportions, Proportion
@@ -282,9 +282,9 @@ class MulticlassState(TaskState):
         every = (*ranking, *PROBABILITY[:3], *tops)
         lost = max(self._scores.lost(f"{model} {kind}", group) for kind in range(self._size))
         if without or lost:
-            cause = "the model gives no probabilities" if without else f"{lost} of {rows} scores are not finite"
+            cause = f"{lost} of {rows} scores are not finite"
             for metric in every:
-                yield Found(metric, None if without else math.nan, cause)
+                yield needs_probabilities(metric) if without else Found(metric, math.nan, cause)
             return
         for metric in ranking:
             yield self._area(metric, areas)

@@ -20,7 +20,7 @@ from penstock.evaluation.state.counts import CellCounts
 from penstock.evaluation.state.groups import GroupCodes
 from penstock.evaluation.state.score_rows import ScoreRows
 from penstock.evaluation.tasks.losses import LossMeans
-from penstock.evaluation.tasks.task import Found, Question, Settings, Task, TaskState
+from penstock.evaluation.tasks.task import Found, Question, Settings, Task, TaskState, needs_probabilities
 from penstock.model.evaluations import CANDIDATE
 from penstock.model.metrics import read_name
 
@@ -198,7 +198,7 @@ class MultilabelState(TaskState):
             class_ = read_name(name).class_
             places = [place for place, label in enumerate(self._names) if class_ in (None, label)]
             if self._without[model].rows[group, 1]:
-                yield Found(name, None, "the model gives no probabilities")
+                yield needs_probabilities(name)
             elif lost:
                 yield Found(name, math.nan, f"{lost} scores are not finite")
             elif one_sided := [self._names[place] for place in places if group not in areas[place]]:

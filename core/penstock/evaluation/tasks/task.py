@@ -32,6 +32,11 @@ class Found(NamedTuple):
     unit: str = "1"
 
 
+def needs_probabilities(metric: str) -> Found:
+    """Return a metric of scores where the model gives none."""
+    return Found(metric, None, f"metric {metric!r} needs predict_proba, and the model gives no probabilities")
+
+
 class Mergeable(Protocol):
     """A part of a task's state."""
 

@@ -93,17 +93,21 @@ def _against_baseline(
 ) -> RuleOutcome:
     plain, found = rule.plain, case.evaluation.baseline
     if found is None:
-        reason = f"{candidate.label} was measured without a baseline, so it cannot be compared with {rule.baseline}"
+        reason = f"not comparable: {candidate.label} was measured without a baseline, not beside the {rule.baseline}"
         return undecidable(plain, "no_comparison", reason, seen)
     model = case.told.model or found.model
     fixed = isinstance(rule.baseline, FixedVersion)
     meant = found.version == rule.baseline.version if fixed else found.alias == rule.baseline  # type: ignore[union-attr]
     if not meant or found.model != model:
-        reason = f"{candidate.label} was compared with {_named(found)}, not with the {rule.baseline} of {model!r}"
+        other = f"{candidate.label} was compared with {_named(found)}, not with the {rule.baseline} of {model!r}"
+        reason = f"not comparable: {other}"
         return undecidable(plain, "other_baseline", reason, seen)
     if found.version is None:
         return _without_baseline(rule, case, candidate, seen)
-    return _Comparing(rule, case, candidate, slice, BASELINE, str(rule.baseline), found).judge(plain, seen)
+    outcome = _Comparing(rule, case, candidate, slice, BASELINE, str(rule.baseline), found).judge(plain, seen)
+    if not found.payload_digest or found.payload_digest != case.evaluation.payload_digest:
+        return outcome
+    return replace(outcome, reason=f"{outcome.reason}; the candidate is the {rule.baseline} itself, byte for byte")
 
 
 def _against_anchor(
