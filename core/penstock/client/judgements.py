@@ -56,7 +56,8 @@ class Judgements(OnWiring):
         (`"distance:500,1000"`); those with fewer than `min_rows` rows are listed as too small. `metrics` are measured
         beside the default ones: names (`"fbeta_0.5"`, `"best_threshold_f1"`), a `Cost`, or metrics of one's own
         (`penstock.model.custom_metrics`). `bootstrap` replicates bound metrics that no formula does (F1, R², average
-        precision), and all where the data has a `group`; 0 saves their time, and leaves such metrics without bounds.
+        precision, one's own), and all where the data has a `group`; 0 saves their time, and leaves such metrics without
+        bounds.
         `search_slices` are columns: every value of each and of every pair (numbers in five ranges) is searched for the
         slices on which the model does worst, and `model_facts["slice_search"]` names those that were harmed (Holm).
 

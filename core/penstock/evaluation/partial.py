@@ -185,7 +185,7 @@ class _Counted:
         self.state.update(rows, groups)
         self._replication.update(rows, groups)
         if self._custom is not None:
-            self._custom.update(rows, groups)
+            self._custom.update(rows, groups, self._replication.keys(rows) if self.settings.bootstrap else None)
 
     def merge(self, other: _Counted, places: NDArray[np.intp], size: int) -> None:
         self.state.merge(other.state, places, size)
@@ -197,7 +197,7 @@ class _Counted:
         """Yield (group, role, metric)."""
         yield from self._replication.completed(self.state.measure())
         if self._custom is not None:
-            yield from self._custom.measure()
+            yield from self._custom.measure(self._replication.drawable)
 
     def pack(self) -> dict[str, Any]:
         custom = None if self._custom is None else self._custom.pack()

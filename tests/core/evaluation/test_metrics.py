@@ -9,13 +9,14 @@ import numpy as np
 import pandas as pd
 import pytest
 from sklearn import metrics as sk
+from sklearn.naive_bayes import GaussianNB
 
 from penstock.errors import InvalidValue
 from penstock.evaluation.engine import MeasuringEngine
 from penstock.model import custom_metrics, metrics, slices
 from penstock.model.custom_metrics import FunctionMetric, code_digest
 from penstock.model.metrics import METRICS, Cost, find_metric
-from tests.core.measuring import HELD_OUT, Model, Scripted, find, held, measure, script
+from tests.core.measuring import HELD_OUT, Model, Scripted, find, held, measure, script, trained
 
 
 @pytest.mark.parametrize("module", [metrics, custom_metrics, slices])
@@ -118,6 +119,61 @@ def test_metrics_of_ones_own_are_measured_on_all_rows_slices_and_in_parts(logist
     assert find(merged, "wrong_share").value == pytest.approx(find(measured, "wrong_share").value)
     with pytest.raises(InvalidValue, match="metrics of one's own"):
         engine.merge_parts(parts, held(frame))
+
+
+class Hits:
+    """An accumulator: the F1 score, of counts."""
+
+    name, low, high, better = "own_f1", 0.0, 1.0, "higher"
+
+    def init(self) -> dict[str, Any]:
+        return {"counts": np.zeros(3)}
+
+    def update(self, state: Any, y_true: Any, y_pred: Any, weights: Any) -> dict[str, Any]:
+        found = [(y_true == 1) & (y_pred == 1), y_true == 1, y_pred == 1]
+        return {"counts": state["counts"] + [kind.sum() for kind in found]}
+
+    def merge(self, state: Any, other: Any) -> dict[str, Any]:
+        return {"counts": state["counts"] + other["counts"]}
+
+    def result(self, state: Any) -> float:
+        hits, true, said = state["counts"]
+        return float(2 * hits / (true + said))
+
+
+def test_metrics_of_ones_own_have_the_bootstraps_bounds_whether_they_heed_weights_or_not(logistic: Model) -> None:
+    """Rows are drawn anew as they are for the engine's own metrics, so an F1 of one's own has the F1's spread."""
+    as_function = FunctionMetric("f1_function", lambda y, p, w: float(sk.f1_score(y, p)), 0, 1, "higher")
+    own: list[Any] = [as_function, Hits()]
+    frame = HELD_OUT.assign(g=np.where(HELD_OUT["mean radius"] > 14, "large", "small"), row=range(len(HELD_OUT)))
+    engine = MeasuringEngine(100)
+    options: dict[str, Any] = {
+        "task": "binary",
+        "metrics": own,
+        "slices": ["g"],
+        "baseline": trained(GaussianNB()),
+        "bootstrap": 50,
+    }
+    whole = engine.measure(logistic, held(frame, id="row"), **options)
+    parts = [engine.measure_part(logistic, held(frame[s : s + 150], id="row"), **options) for s in (0, 150)]
+    merged = engine.merge_parts(parts, held(frame, id="row"), metrics=own)
+
+    for measured in (whole, merged):
+        for where in ({}, {"g": "large"}):
+            expected = find(measured, "f1", **where).stats
+            for name in ("f1_function", "own_f1"):
+                found = find(measured, name, **where).stats
+                for kind in ("evidence", "paired"):
+                    assert found[kind].keys() == expected[kind].keys()
+                    for key, value in expected[kind].items():
+                        close = value if isinstance(value, str) else pytest.approx(value, rel=1e-9, abs=1e-15)
+                        assert found[kind][key] == close, (name, kind, key)
+    engine.exact_rows = 200
+    beyond = engine.measure(logistic, held(frame, id="row"), **options)
+    assert find(beyond, "own_f1").value == find(whole, "own_f1").value
+    assert "evidence" not in find(beyond, "own_f1").stats
+    grouped = engine.measure(logistic, held(frame.assign(few=frame["row"] % 5), id="row", group="few"), **options)
+    assert "evidence" not in find(grouped, "own_f1").stats
 
 
 def test_metrics_of_ones_own_that_cannot_be_are_refused() -> None:

@@ -40,7 +40,7 @@ def rows() -> Arrays:
 def empty(count: int = 200) -> Bootstrap:
     models = ("candidate", "baseline")
     losses = [f"{model} loss" for model in models]
-    return Bootstrap(dict.fromkeys(models, 4), losses, models, replicates=count, sliced_sums=True)
+    return Bootstrap(dict.fromkeys(models, 4), losses, models, replicates=count, sliced_sums=True, sliced_bins=64)
 
 
 def add(state: Bootstrap, rows: Arrays, part: slice, weights: NDArray[np.float64] | None = None) -> Bootstrap:
@@ -111,6 +111,9 @@ def read(state: Bootstrap) -> dict[str, NDArray[np.float64]]:
         for group in range(8):
             found[f"{model} cells {group}"] = state.cells(model, group)
             found[f"{model} loss {group}"] = state.sums(f"{model} loss", group)
+            scores = state.scores_of(model, group)
+            assert scores is not None
+            found[f"{model} scores {group}"] = scores
     return found
 
 
@@ -227,6 +230,40 @@ def test_many_scores_share_few_bins_whatever_the_order_and_however_narrow_their_
     assert 500 < len(counts) <= 2_048
     expected = [metrics.roc_auc_score(label, score, sample_weight=weight) for weight in drawn.T]
     assert replicates.roc_auc(counts) == pytest.approx(expected, abs=5e-4)
+
+
+def test_the_spread_of_a_slice_hardly_depends_on_how_few_bins_its_scores_have(rows: Arrays) -> None:
+    """The point of bins in slices: standard errors, of which 200 replicates know no more than 5 %."""
+    whole = Bootstrap({}, scored=["candidate"], sliced_bins=64)
+    fine = Bootstrap({}, scored=["candidate"], sliced_bins=1024)
+    for state in (whole, fine):
+        size, label = len(rows["label"]), rows["label"]
+        keys, groups = keys_of_rows("tumours", 0, size), GroupCodes(size, [1 + (rows["group"] > 3).astype(np.int32)], 3)
+        state.update(keys, groups, scores={"candidate": (rows["candidate"], label)})
+    for group in (1, 2):
+        coarse_scores, exact_scores = whole.scores_of("candidate", group), fine.scores_of("candidate", group)
+        assert coarse_scores is not None
+        assert exact_scores is not None
+        assert len(coarse_scores) <= 64 < len(exact_scores)
+        for metric in (replicates.roc_auc, replicates.average_precision, lambda counts: replicates.gain(counts, 0.1)):
+            coarse, exact = metric(coarse_scores), metric(exact_scores)
+            assert coarse.std() == pytest.approx(exact.std(), rel=0.1)
+            assert np.corrcoef(coarse, exact)[0, 1] > 0.97
+
+
+def test_scores_of_more_slices_than_memory_allows_are_not_kept() -> None:
+    state, size = Bootstrap({}, scored=["model"], sliced_bins=256), 1_000
+    keys, chance = keys_of_rows("x", 0, size), np.random.default_rng(1)
+    scores = {"model": (chance.random(size), np.arange(size) % 2)}
+    few = GroupCodes(size, [(np.arange(size) % 100 + 1).astype(np.int32)], 101)
+    state.update(keys, few, scores=scores)
+    assert state.scores_of("model", 7) is not None
+    other = Bootstrap({}, scored=["model"], sliced_bins=256)
+    other.update(keys, GroupCodes(size, [(np.arange(size) % 500 + 1).astype(np.int32)], 501), scores=scores)
+    assert other.scores_of("model", 7) is None
+    state.merge(other, np.arange(501), 501)
+    assert state.scores_of("model", 7) is state.scores_of("model", 300) is None
+    assert (state.scores("model").sum(axis=(0, 1)) == 2 * poisson_weights(keys).sum(axis=0)).all()
 
 
 def test_whole_clusters_are_resampled() -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -17,13 +17,15 @@ from numpy.typing import NDArray
 
 from penstock.evaluation.answers import JudgedRows
 from penstock.evaluation.inference import replicates
-from penstock.evaluation.inference.bootstrap import MOST_BINS, Bootstrap, Floats
+from penstock.evaluation.inference.bootstrap import MOST_BINS, SLICED_BINS, Bootstrap, Floats
+from penstock.evaluation.tasks.classes import ranks_of
 from penstock.evaluation.tasks.task import Settings
 from penstock.model.metrics import read_name
 from penstock.statistics.bounds import FEWEST_OF_A_CLASS
 
 _MOST_SCORED = 10  # classes whose scores are kept one by one
 _WHATEVER_THE_CLASS = ("accuracy", "positive_rate", "cost")
+_MULTILABEL_MEANS = ("accuracy", "hamming_loss")
 _MOST_CLASSES = 50  # classes of which every pair is counted
 
 
@@ -53,15 +55,27 @@ class ClassPlan(Plan):
         super().__init__(settings)
         self._size = len(settings.classes)
         self._scored = [1] if self._size == 2 else list(range(self._size)) if self._size <= _MOST_SCORED else []
+        self._tops = [] if self._size == 2 else list(dict.fromkeys(("top_k_accuracy@2", *_tops(settings.metrics))))
 
     def state(self, count: int, sliced_sums: bool) -> Bootstrap:
         """Return an empty state of `count` replicates."""
         of = self.settings.of
-        losses = [f"{model} {loss}" for model in of for loss in ("log_loss", "brier_score")]
+        losses = [f"{model} {loss}" for model in of for loss in ("log_loss", "brier_score", *self._tops)]
         scored = [f"{model} {kind}" for model in of for kind in self._scored]
-        bins = MOST_BINS // max(1, len(self._scored) // 2)
+        fewer = max(1, len(self._scored) // 2) * max(1, len(self._scored) // 4)  # more classes, more counts in a bin
+        bins, sliced = MOST_BINS // fewer, max(32, SLICED_BINS // max(1, len(self._scored) - 1))
         cells = dict.fromkeys(of, self._size**2)
-        return Bootstrap(cells, losses, scored, replicates=count, sliced_sums=sliced_sums, most_bins=bins)
+        kinds = max(2, len(self._scored))
+        return Bootstrap(
+            cells,
+            losses,
+            scored,
+            kinds=kinds,
+            replicates=count,
+            sliced_sums=sliced_sums or bool(self._tops),
+            most_bins=bins,
+            sliced_bins=sliced,
+        )
 
     def counted(self, rows: JudgedRows) -> Mapping[str, Any]:
         """Return cells, losses and scores of a batch."""
@@ -73,24 +87,30 @@ class ClassPlan(Plan):
             proba = answers.scores
             sums[f"{model} log_loss"] = nothing if answers.losses is None else answers.losses
             sums[f"{model} brier_score"] = nothing if proba is None else _brier(proba, truth)
+            ranks = ranks_of(proba, truth) if self._tops and proba is not None else nothing
+            for name in self._tops:
+                hits = (ranks < (read_name(name).cut or 1)).astype(np.float64)
+                sums[f"{model} {name}"] = np.where(np.isnan(ranks), np.nan, hits)
             for kind in self._scored:
                 score = nothing if proba is None else proba if proba.ndim == 1 else proba[:, kind]
-                scores[f"{model} {kind}"] = score, (truth == kind).astype(np.intp)
+                scores[f"{model} {kind}"] = score, truth
         return {"cells": cells, "sums": sums, "scores": scores}
 
     def replicates(self, state: Bootstrap, metric: str, of: str, group: int) -> Floats | None:
         """Return a metric's replicates."""
-        if metric in ("log_loss", "brier_score"):
+        if metric in ("log_loss", "brier_score", *self._tops):
             return _mean(state, f"{of} {metric}", group)
         counts = state.cells(of, group).reshape(self._size, self._size, -1)
         if metric not in _WHATEVER_THE_CLASS and self._rarest(counts) < FEWEST_OF_A_CLASS:
             return None  # as few differ too much from one draw to the next
         parts = read_name(metric)
         if parts.base.startswith(("roc_auc", "average_precision")):
-            return None if group or parts.cut is not None else self._of_scores(state, parts.base, parts.class_, of)
-        if parts.base in ("lift", "gain") and parts.cut is not None and self._size == 2 and not group:
-            share = replicates.gain(state.scores(f"{of} 1"), parts.cut)
-            return share / parts.cut if parts.base == "lift" else share
+            known = parts.cut is None and bool(self._scored)
+            return self._of_scores(state, parts.base, parts.class_, of, group) if known else None
+        if parts.base in ("lift", "gain") and parts.cut is not None and self._size == 2:
+            scores = state.scores_of(f"{of} 1", group)
+            share = None if scores is None else replicates.gain(scores, parts.cut)
+            return share if share is None or parts.base == "gain" else share / parts.cut
         if parts.cut is not None or "best_threshold" in metric:
             return None
         if metric == "cost" and self.settings.cost is not None:
@@ -101,20 +121,24 @@ class ClassPlan(Plan):
             return None
         return replicates.of_confusion(counts, parts.base, place, parts.number)
 
-    def _of_scores(self, state: Bootstrap, base: str, class_: str | None, of: str) -> Floats | None:
+    def _of_scores(self, state: Bootstrap, base: str, class_: str | None, of: str, group: int) -> Floats | None:
         metric = replicates.roc_auc if base.startswith("roc_auc") else replicates.average_precision
-        if not self._scored or "ovo" in base or base.endswith(("_micro", "_samples")):
+        kept = [state.scores_of(f"{of} {kind}", group) for kind in self._scored]
+        counts = [scores for scores in kept if scores is not None]
+        if len(counts) < len(kept) or base.endswith(("_micro", "_samples")):
             return None
         if self._size == 2:
-            return metric(state.scores(f"{of} 1")) if class_ is None else None
+            return metric(counts[0]) if class_ is None else None
         if class_ is not None:
             place = self._place(class_)
-            return None if place is None else metric(state.scores(f"{of} {place}"))
-        each = np.stack([metric(state.scores(f"{of} {kind}")) for kind in self._scored])
+            return None if place is None else metric(replicates.one_against_rest(counts[place], place))
+        if "ovo" in base:
+            return replicates.roc_auc_ovo(counts, base.endswith("_weighted"))
+        each = np.stack([metric(replicates.one_against_rest(counts[kind], kind)) for kind in self._scored])
         if not base.endswith("_weighted"):
             found: Floats = each.mean(axis=0)
             return found
-        support = np.stack([state.scores(f"{of} {kind}")[:, 1].sum(axis=0) for kind in self._scored])
+        support = counts[0].sum(axis=0)
         return replicates.mean((each * support).sum(axis=0), support.sum(axis=0))
 
     def _rarest(self, counts: Floats) -> float:
@@ -133,7 +157,15 @@ class RegressionPlan(Plan):
         """Return an empty state of `count` replicates."""
         errors = [f"{model} {kind}" for model in self.settings.of for kind in ("e", "e²", "|e|")]
         sizes = [f"{model} |e|" for model in self.settings.of]
-        return Bootstrap({}, ["y", "y²", *errors], sizes, kinds=1, replicates=count, sliced_sums=True)
+        return Bootstrap(
+            {},
+            ["y", "y²", *errors],
+            sizes,
+            kinds=1,
+            replicates=count,
+            sliced_sums=True,
+            sliced_bins=SLICED_BINS,
+        )
 
     def counted(self, rows: JudgedRows) -> Mapping[str, Any]:
         """Return labels, errors and their squares."""
@@ -150,6 +182,8 @@ class RegressionPlan(Plan):
 
     def replicates(self, state: Bootstrap, metric: str, of: str, group: int) -> Floats | None:
         """Return a metric's replicates."""
+        if not self.settings.weighted and state.sums(group=group).mean() < FEWEST_OF_A_CLASS:
+            return None
         means = {"mean_absolute_error": "|e|", "mean_squared_error": "e²", "mean_error": "e"}
         if metric in means:
             return _mean(state, f"{of} {means[metric]}", group)
@@ -159,7 +193,10 @@ class RegressionPlan(Plan):
         level = 0.5 if metric == "median_absolute_error" else read_name(metric).number
         if metric == "median_absolute_error" or metric.startswith("absolute_error_quantile_"):
             name = f"{of} |e|"
-            return None if group or level is None else replicates.quantile(state.scores(name), state.edges(name), level)
+            scores = state.scores_of(name, group)
+            if level is None or scores is None:
+                return None
+            return replicates.quantile(scores, state.edges(name, group), level)
         if metric not in ("r2", "explained_variance") or (group and not state.sliced_sums):
             return None
         rows, squares = state.sums(group=group), state.sums(f"{of} e²", group)
@@ -168,7 +205,81 @@ class RegressionPlan(Plan):
         return replicates.r2(rows, state.sums("y", group), state.sums("y²", group), squares)
 
 
-PLANS: Mapping[str, type[Plan]] = {"binary": ClassPlan, "multiclass": ClassPlan, "regression": RegressionPlan}
+class MultilabelPlan(Plan):
+    """Four counts and the scores of each label, and means over rows: a row is drawn with all of its labels."""
+
+    def __init__(self, settings: Settings) -> None:
+        super().__init__(settings)
+        self._names = [str(value) for value in settings.classes]
+        self._scored = range(len(self._names) if len(self._names) <= _MOST_SCORED else 0)
+
+    def state(self, count: int, sliced_sums: bool) -> Bootstrap:
+        """Return an empty state of `count` replicates."""
+        of = self.settings.of
+        fewer = max(1, len(self._scored) // 2)
+        return Bootstrap(
+            {f"{model} {place}": 4 for model in of for place in range(len(self._names))},
+            [f"{model} {mean}" for model in of for mean in _MULTILABEL_MEANS],
+            [f"{model} {place}" for model in of for place in self._scored],
+            replicates=count,
+            sliced_sums=sliced_sums,
+            most_bins=MOST_BINS // fewer,
+            sliced_bins=max(32, SLICED_BINS // fewer),
+        )
+
+    def counted(self, rows: JudgedRows) -> Mapping[str, Any]:
+        """Return each label's cells and scores, and how far a row's labels are right."""
+        truth, nothing = rows.truth.astype(np.intp), np.full(len(rows), math.nan)
+        cells, sums, scores = {}, {}, {}
+        for model, answers in rows.answers.items():
+            wrong = answers.predicted != truth
+            sums[f"{model} accuracy"] = (~wrong.any(axis=1)).astype(np.float64)
+            sums[f"{model} hamming_loss"] = wrong.mean(axis=1)
+            for place in range(len(self._names)):
+                cells[f"{model} {place}"] = truth[:, place] * 2 + answers.predicted[:, place]
+            for place in self._scored:
+                score = nothing if answers.scores is None else answers.scores[:, place]
+                scores[f"{model} {place}"] = score, truth[:, place]
+        return {"cells": cells, "sums": sums, "scores": scores}
+
+    def replicates(self, state: Bootstrap, metric: str, of: str, group: int) -> Floats | None:
+        """Return a metric's replicates."""
+        if metric in _MULTILABEL_MEANS:
+            return _mean(state, f"{of} {metric}", group)
+        parts = read_name(metric)
+        places = [place for place, name in enumerate(self._names) if parts.class_ in (None, name)]
+        base, _, average = parts.base.rpartition("_") if parts.class_ is None else (parts.base, "", "")
+        tables = [state.cells(f"{of} {place}", group).reshape(2, 2, -1) for place in places]
+        if average == "micro":
+            tables = [np.sum(tables, axis=0)]
+        elif not places or min(table.sum(axis=1).mean(axis=1).min() for table in tables) < self._fewest:
+            return None  # as few differ too much from one draw to the next
+        if base in ("roc_auc", "average_precision"):
+            area = replicates.roc_auc if base == "roc_auc" else replicates.average_precision
+            kept = [state.scores_of(f"{of} {place}", group) for place in places if place in self._scored]
+            each = [area(scores) for scores in kept if scores is not None]
+        else:
+            found = [replicates.of_confusion(table, base, 1) for table in tables]
+            each = [one for one in found if one is not None]
+        if len(each) < len(tables) or average not in ("", "macro", "micro", "weighted"):
+            return None
+        if average == "weighted":
+            support = np.stack([table[1].sum(axis=0) for table in tables])
+            return replicates.mean((np.stack(each) * support).sum(axis=0), support.sum(axis=0))
+        mean_of_labels: Floats = np.mean(each, axis=0)
+        return mean_of_labels
+
+    @property
+    def _fewest(self) -> int:
+        return 0 if self.settings.weighted else FEWEST_OF_A_CLASS
+
+
+PLANS: Mapping[str, type[Plan]] = {
+    "binary": ClassPlan,
+    "multiclass": ClassPlan,
+    "regression": RegressionPlan,
+    "multilabel": MultilabelPlan,
+}
 
 
 def plan_of(settings: Settings) -> Plan | None:
@@ -181,6 +292,10 @@ def _mean(state: Bootstrap, name: str, group: int) -> Floats | None:
     if group and not state.sliced_sums:
         return None
     return replicates.mean(state.sums(name, group), state.sums(group=group))
+
+
+def _tops(metrics: Sequence[str]) -> list[str]:
+    return [name for name in metrics if name.startswith("top_k_accuracy")]
 
 
 def _brier(proba: NDArray[np.floating[Any]], truth: NDArray[np.intp]) -> Floats:

@@ -5,7 +5,8 @@ Undefined is NaN. Every function takes arrays whose last axis is the replicates.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from itertools import combinations
 from typing import Any
 
 import numpy as np
@@ -45,6 +46,27 @@ def roc_auc(counts: Floats) -> Floats:
     negatives, positives = counts[:, 0], counts[:, 1]
     wins = (positives * (np.cumsum(negatives, axis=0) - negatives / 2)).sum(axis=0)
     return _divided(wins, negatives.sum(axis=0) * positives.sum(axis=0))
+
+
+def one_against_rest(counts: Floats, kind: int) -> Floats:
+    """Return counts of shape (bins, 2 kinds, replicates): the rows of `kind` as the positives, all others beside."""
+    positives = counts[:, kind]
+    return np.stack([counts.sum(axis=1) - positives, positives], axis=1)
+
+
+def roc_auc_ovo(counts: Sequence[Floats], weighted: bool) -> Floats:
+    """Return the mean ROC AUC over pairs of classes from counts of each class's scores by true class, bins ascending.
+
+    Hand and Till (2001): of a pair, the mean of both classes' scores; `weighted` by how common the two classes are.
+    """
+    support = counts[0].sum(axis=0)
+    shares = _divided(support, np.broadcast_to(support.sum(axis=0), support.shape))
+    total, weights = np.zeros_like(shares[0]), np.zeros_like(shares[0])
+    for one, other in combinations(range(len(counts)), 2):
+        both = roc_auc(counts[one][:, [other, one]]) + roc_auc(counts[other][:, [one, other]])
+        common = shares[one] + shares[other] if weighted else np.ones_like(total)
+        total, weights = total + common * both / 2, weights + common
+    return _divided(total, weights)
 
 
 def average_precision(counts: Floats) -> Floats:
@@ -116,6 +138,9 @@ def of_confusion(counts: Floats, base: str, place: int | None = None, beta: floa
     if place is not None:
         one: Floats = each[place]
         return one
+    if average == "micro":
+        share = _divided(right.sum(axis=0), rows)  # of all rows: precision, recall and every F alike
+        return share / (2 - share) if name == "jaccard" else share
     if average == "macro":
         mean_of_classes: Floats = each.mean(axis=0)
         return mean_of_classes

@@ -56,6 +56,7 @@ class Replication:
 
     def __init__(self, settings: Settings, count: int, clustered: bool) -> None:
         self._settings, self._count = settings, count
+        self._grouped = clustered
         self._clustered = clustered and settings.task != "ranking"
         self._plan = plan_of(settings) if count else None
         self._state = None if self._plan is None else self._plan.state(count, self._clustered)
@@ -64,11 +65,13 @@ class Replication:
 
     def update(self, rows: JudgedRows, groups: GroupCodes) -> None:
         """Add what the models said about a batch."""
+        if not self._count:
+            return
+        keys = self.keys(rows)
+        if self._grouped:
+            self._clusters = np.union1d(self._clusters, keys)[:_FEW_CLUSTERS]
         if self._plan is None or self._state is None:
             return
-        keys = self._keys(rows)
-        if self._clustered:
-            self._clusters = np.union1d(self._clusters, keys)[:_FEW_CLUSTERS]
         self._keep_slices(groups.size)
         self._state.update(
             keys,
@@ -77,8 +80,14 @@ class Replication:
             **self._plan.counted(rows),
         )
 
-    def _keys(self, rows: JudgedRows) -> Keys:
-        if self._clustered and rows.groups is not None:
+    @property
+    def drawable(self) -> bool:
+        """Whether rows can be drawn: there is a bootstrap, and where groups of rows are drawn, enough of those."""
+        return bool(self._count) and not (self._grouped and len(self._clusters) < _FEW_CLUSTERS)
+
+    def keys(self, rows: JudgedRows) -> Keys:
+        """Return what the weights of a batch's rows follow from."""
+        if self._grouped and rows.groups is not None:
             return keys_of_values(rows.groups)
         if rows.ids is not None:
             return keys_of_values(rows.ids)
@@ -91,9 +100,9 @@ class Replication:
 
     def merge(self, other: Replication, places: NDArray[np.intp], size: int) -> None:
         """Add another's rows; its group g is group `places[g]` of the `size` groups here."""
+        self._clusters = np.union1d(self._clusters, other._clusters)[:_FEW_CLUSTERS]
         if self._state is None or other._state is None:
             return
-        self._clusters = np.union1d(self._clusters, other._clusters)[:_FEW_CLUSTERS]
         self._keep_slices(size if other._sliced else _MOST_GROUPS + 2)
         if not self._sliced:
             other._state.all_rows()
@@ -134,21 +143,20 @@ class Replication:
     def _replicates(self, metric: str, of: str, group: int) -> Floats | None:
         if self._plan is None or self._state is None or (group and not self._sliced):
             return None
-        if self._clustered and len(self._clusters) < _FEW_CLUSTERS:
+        if not self.drawable:
             return None
         return self._plan.replicates(self._state, metric, of, group)
 
     def pack(self) -> dict[str, Any]:
         """Return the state as arrays, text and numbers."""
-        if self._state is None:
-            return {}
-        return {"state": self._state.pack(), "sliced": self._sliced, "clusters": self._clusters}
+        state = {} if self._state is None else {"state": self._state.pack()}
+        return {**state, "sliced": self._sliced, "clusters": self._clusters}
 
     def unpack(self, packed: Mapping[str, Any]) -> None:
         """Take the state of `pack`."""
         if self._state is not None:
             self._state.unpack(packed["state"])
-            self._sliced, self._clusters = bool(packed["sliced"]), packed["clusters"]
+        self._sliced, self._clusters = bool(packed["sliced"]), packed["clusters"]
 
 
 def _finite(value: float | None) -> bool:

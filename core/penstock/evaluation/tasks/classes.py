@@ -70,6 +70,14 @@ def log_losses(proba: Scores, labels: NDArray[np.integer[Any]]) -> Floats:
     return losses
 
 
+def ranks_of(proba: Scores, truth: NDArray[np.intp]) -> NDArray[np.intp]:
+    """Return how many classes come before the true one; of equal scores the later class does, as in scikit-learn."""
+    own = proba[np.arange(len(truth)), truth][:, None]
+    later = np.arange(proba.shape[1])[None, :] > truth[:, None]
+    found: NDArray[np.intp] = np.count_nonzero((proba > own) | ((proba == own) & later), axis=1)
+    return found
+
+
 class Calibration:
     """The calibration of the most probable class, where scores are not kept by confidence.
 

@@ -1,4 +1,8 @@
-"""Metrics of one's own, in every group: functions of all rows, and accumulators."""
+"""Metrics of one's own, in every group: functions of all rows, and accumulators.
+
+With a bootstrap they are computed again from rows drawn anew, each as often as its weight says: so a metric need know
+nothing of weights. That takes its time as often as there are replicates, so it is done for up to 131,072 rows.
+"""
 
 from __future__ import annotations
 
@@ -11,10 +15,17 @@ from numpy.typing import NDArray
 
 from penstock.errors import InvalidValue
 from penstock.evaluation.answers import JudgedRows
+from penstock.evaluation.inference import replicates
+from penstock.evaluation.inference.weights import Keys, poisson_weights
 from penstock.evaluation.state.groups import GroupCodes, by_group
 from penstock.evaluation.tasks.task import Found, Settings
 from penstock.model.custom_metrics import CustomMetric, FunctionMetric, described
+from penstock.model.evaluations import BASELINE, CANDIDATE
 
+MOST_DRAWN = 2**17  # rows
+_FEWEST_DRAWN = 20  # rows: fewer differ too much from one draw to the next
+_MOST_GROUPS = 64  # slices whose rows are drawn anew
+_CHUNK = 4096
 _State = Mapping[str, Any]
 
 
@@ -31,18 +42,25 @@ class CustomState:
         self._parts: list[dict[str, NDArray[Any]]] = []
         self._rows, self._size = 0, 1
 
-    def update(self, rows: JudgedRows, groups: GroupCodes) -> None:
-        """Add a batch."""
+    @property
+    def _most_held(self) -> int:
+        drawn = min(MOST_DRAWN, self._settings.exact_rows) if self._settings.bootstrap else 0
+        return self._settings.exact_rows if self._functions else drawn
+
+    def update(self, rows: JudgedRows, groups: GroupCodes, keys: Keys | None = None) -> None:
+        """Add a batch; with the rows' `keys` they can be drawn anew."""
         self._size = max(self._size, groups.size)
         truth = self._labels(rows.truth)
         predicted = {of: self._labels(rows.answers[of].predicted) for of in self._settings.of}
         self._rows += len(rows)
-        if self._rows > self._settings.exact_rows:
+        if self._rows > self._most_held:
             self._parts = []
-        elif self._functions:
+        else:
             columns = {f"slice {place}": codes for place, codes in enumerate(groups.columns)}
             weights = {} if rows.weights is None else {"weights": rows.weights}
-            self._parts.append({"truth": truth, **{f"of {of}": p for of, p in predicted.items()}, **weights, **columns})
+            drawn = {} if keys is None else {"keys": keys}
+            answered = {f"of {of}": answers for of, answers in predicted.items()}
+            self._parts.append({"truth": truth, **answered, **weights, **drawn, **columns})
         for metric in self._accumulators:
             for of, answers in predicted.items():
                 for group, chosen in _groups(len(rows), groups.columns, groups.size):
@@ -74,11 +92,54 @@ class CustomState:
         for part in other._parts:
             moved = {n: places[v].astype(np.int32) if n.startswith("slice ") else v for n, v in part.items()}
             self._parts.append(moved)
-        if self._rows > self._settings.exact_rows:
+        if self._rows > self._most_held:
             self._parts = []
 
-    def measure(self) -> Iterator[tuple[int, str, Found]]:
-        """Yield each metric of every model in every group."""
+    def measure(self, drawable: bool = False) -> Iterator[tuple[int, str, Found]]:
+        """Yield each metric of every model in every group; bounded where rows are `drawable` and few enough."""
+        found = list(self._measure())
+        if not drawable or not self._parts or "keys" not in self._parts[0] or self._rows > MOST_DRAWN:
+            yield from found
+            return
+        values = {(metric.metric, of, group): metric.value for group, of, metric in found}
+        stats = self._drawn(values)
+        for group, of, metric in found:
+            yield group, of, metric._replace(stats={**metric.stats, **stats.get((metric.metric, of, group), {})})
+
+    def _drawn(self, values: Mapping[tuple[str, str, int], float | None]) -> dict[tuple[str, str, int], dict[str, Any]]:
+        """Return what bounds each metric, by its name, model and group."""
+        held, count = self._joined(), self._settings.bootstrap
+        keys: Keys = held["keys"]
+        starts = range(0, len(keys), _CHUNK)
+        # How often a row is drawn is 5 at most.
+        times = np.concatenate([poisson_weights(keys[s : s + _CHUNK], count).astype(np.uint8) for s in starts])
+        columns = [held[name] for name in held if name.startswith("slice ")] if self._size <= _MOST_GROUPS + 1 else []
+        metrics: list[CustomMetric] = [*self._accumulators, *self._functions]
+        found: dict[tuple[str, str, int], dict[str, Any]] = {}
+        for group, rows in _groups(len(keys), columns, self._size):
+            drawn = times[rows]
+            if len(drawn) < _FEWEST_DRAWN:
+                continue
+            again = np.full((len(metrics), len(self._settings.of), count), np.nan)
+            truth, weights = held["truth"][rows], held["weights"][rows] if "weights" in held else None
+            answers = [held[f"of {of}"][rows] for of in self._settings.of]
+            for replicate in range(count):
+                places = np.repeat(np.arange(len(drawn)), drawn[:, replicate])
+                own = None if weights is None else weights[places]
+                for number, metric in enumerate(metrics):
+                    for model, said in enumerate(answers):
+                        again[number, model, replicate] = _again(metric, truth[places], said[places], own)
+            for metric, by_model in zip(metrics, again, strict=True):
+                one = dict(zip(self._settings.of, by_model, strict=True))
+                value = {of: values.get((metric.name, of, group)) for of in one}
+                for of in one:
+                    found[metric.name, of, group] = replicates.evidence(value[of], one[of])
+                if BASELINE in one:
+                    pair = replicates.paired(value[CANDIDATE], value[BASELINE], one[CANDIDATE], one[BASELINE])
+                    found[metric.name, CANDIDATE, group] |= pair
+        return found
+
+    def _measure(self) -> Iterator[tuple[int, str, Found]]:
         for metric in self._accumulators:
             for (name, of, group), state in self._states.items():
                 if name == metric.name:
@@ -128,6 +189,16 @@ def _of(metric: CustomMetric, function: Callable[..., Any], *arguments: Any) -> 
     except Exception as error:  # whatever somebody's metric raises is that metric's failure
         expected = "a metric that can be computed from these rows"
         raise InvalidValue(f"metric {metric.name!r}", f"{type(error).__name__}: {error}", expected) from error
+
+
+def _again(metric: CustomMetric, truth: NDArray[Any], said: NDArray[Any], weights: NDArray[Any] | None) -> float:
+    """Return a metric of rows that were drawn anew; NaN where it is undefined of them."""
+    try:
+        if isinstance(metric, FunctionMetric):
+            return float(metric.function(truth, said, weights))
+        return float(metric.result(metric.update(metric.init(), truth, said, weights)))
+    except Exception:  # noqa: BLE001 - it was computed of the rows themselves; of some draws it may be undefined
+        return math.nan
 
 
 def _found(metric: CustomMetric, value: Any) -> Found:

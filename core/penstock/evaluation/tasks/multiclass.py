@@ -18,7 +18,7 @@ from penstock.evaluation.predicting import Respondent
 from penstock.evaluation.state.counts import CellCounts
 from penstock.evaluation.state.groups import GroupCodes
 from penstock.evaluation.state.score_rows import ScoreRows
-from penstock.evaluation.tasks.classes import Calibration, classes_of, log_losses
+from penstock.evaluation.tasks.classes import Calibration, classes_of, log_losses, ranks_of
 from penstock.evaluation.tasks.losses import LossMeans
 from penstock.evaluation.tasks.task import Found, Question, Settings, Task, TaskState, needs_probabilities
 from penstock.model.evaluations import BASELINE, CANDIDATE
@@ -123,7 +123,7 @@ class MulticlassState(TaskState):
             top = proba.argmax(axis=1)
             confidence = proba[np.arange(len(truth)), top]
             self._calibration[model].update(confidence, top == truth, weights, groups)
-            self._ranks[model].update(_ranks(proba, truth), weights, groups)
+            self._ranks[model].update(ranks_of(proba, truth), weights, groups)
         self._losses.update(losses, weights, groups)
         self._scores.update(rows.truth, scores, weights, groups)
         if BASELINE in rows.answers:
@@ -372,12 +372,4 @@ def _brier(proba: Scores, truth: NDArray[np.intp]) -> NDArray[np.float64]:
     apart = proba.astype(np.float64)
     apart[np.arange(len(truth)), truth] -= 1.0
     found: NDArray[np.float64] = np.einsum("ij,ij->i", apart, apart) / 2
-    return found
-
-
-def _ranks(proba: Scores, truth: NDArray[np.intp]) -> NDArray[np.intp]:
-    """Return how many classes come before the true one; of equal scores the later class does, as in scikit-learn."""
-    own = proba[np.arange(len(truth)), truth][:, None]
-    later = np.arange(proba.shape[1])[None, :] > truth[:, None]
-    found: NDArray[np.intp] = np.count_nonzero((proba > own) | ((proba == own) & later), axis=1)
     return found
