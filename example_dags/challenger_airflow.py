@@ -10,11 +10,11 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
-from airflow.sdk import dag
+from airflow.sdk import dag, task
 
 from example_dags import flights
-from example_dags.on_time_airflow import MONTH, train
 from penstock import Probation
 from penstock_airflow.operators import (
     ApproveModelOperator,
@@ -27,6 +27,13 @@ from penstock_airflow.operators import (
 )
 
 CHAMPION_POLICY = str(Path(__file__).with_name("challenger_policy.yaml"))
+MONTH = "{{ trained_through(ds) }}"
+
+
+@task.penstock
+def train(run: Any, month: str) -> dict[str, Any]:
+    """Train on the months up to `month`; `run` is live, and a retry after success gets the stored result."""
+    return flights.train(run, month)
 
 
 @dag(
@@ -73,7 +80,6 @@ def on_time_challenger() -> None:
     # Where the numbers do not say no, a person is asked; both verdicts lead to the task that asks.
     ask = GateOperator(
         task_id="gate_champion",
-        step="decide_champion",
         run=run,
         evaluation=evaluate.output,
         policy=CHAMPION_POLICY,
@@ -86,7 +92,6 @@ def on_time_challenger() -> None:
     )
     promote = PromoteModelOperator(
         task_id="promote_champion",
-        step="promote_champion",
         run=run,
         name=flights.MODEL,
         alias="champion",

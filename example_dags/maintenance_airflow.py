@@ -1,18 +1,27 @@
-"""Housekeeping of a store as an Airflow DAG: end what died, and check that everything is as it was written.
+"""Housekeeping of a store as two Airflow DAGs: end what died, and check that everything is as it was written.
 
-Every quarter of an hour it ends attempts that have been silent for longer than their lease and runs past their
-deadline, and probations whose time is over. Once a day, after midnight, it also checks the store against its own ledger
-and reads every byte of every version; anything found fails the task, and so alerts whoever is told of failures. Only
-then does it let go of what no retention policy keeps and nothing refers to.
+Every quarter of an hour `penstock_reaping` ends attempts that have been silent for longer than their lease and runs
+past their deadline, and probations whose time is over. Once a day `penstock_maintenance` checks the store against its
+own ledger and reads every byte of every version; anything found fails the task, and so alerts whoever is told of
+failures. Only then does it let go of what no retention policy keeps and nothing refers to.
 """
 
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from airflow.sdk import dag, task
 
 from penstock_airflow.hooks import PenstockHook
+
+ALONE: dict[str, Any] = {
+    "start_date": datetime(2026, 1, 1, tzinfo=UTC),
+    "catchup": False,
+    "max_active_runs": 1,
+    "default_args": {"retries": 2, "retry_delay": timedelta(minutes=1)},
+    "doc_md": __doc__,
+}
 
 
 @task
@@ -24,12 +33,6 @@ def reap() -> int:
     for found in lapsed:
         print(f"run {found.step.run_id}: {found.reason}{'; it is KILLED' if found.run_ended else ''}")
     return len(lapsed)
-
-
-@task.short_circuit(ignore_downstream_trigger_rules=False)
-def once_a_day(data_interval_end: datetime | None = None) -> bool:
-    """Let only the first run of a day go on; one triggered by hand goes on, too."""
-    return data_interval_end is None or (data_interval_end.hour, data_interval_end.minute) == (0, 0)
 
 
 @task
@@ -49,17 +52,16 @@ def collect() -> str:
     return f"{gone.runs} runs, {gone.blobs} blobs, {gone.freed_bytes} bytes"
 
 
-@dag(
-    schedule="*/15 * * * *",
-    start_date=datetime(2026, 1, 1, tzinfo=UTC),
-    catchup=False,
-    max_active_runs=1,
-    default_args={"retries": 2, "retry_delay": timedelta(minutes=1)},
-    doc_md=__doc__,
-)
+@dag(schedule="*/15 * * * *", **ALONE)
+def penstock_reaping() -> None:
+    """End what nobody works on any more."""
+    reap()
+
+
+@dag(schedule="@daily", **ALONE)
 def penstock_maintenance() -> None:
-    """Reap, and once a day verify and collect."""
-    reap() >> once_a_day() >> verify() >> collect()
+    """Verify, and then collect."""
+    verify() >> collect()
 
 
-maintenance = penstock_maintenance()
+reaping, maintenance = penstock_reaping(), penstock_maintenance()

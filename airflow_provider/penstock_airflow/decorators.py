@@ -16,13 +16,14 @@ from penstock_airflow.killed import EndsWhenKilled, Killed
 from penstock_airflow.opened_run import OpenedRun
 from penstock_airflow.results import small_json
 from penstock_airflow.session import store_session
+from penstock_airflow.templates import RendersOurs
 
 if TYPE_CHECKING:
     from penstock import Client, RunKey
     from penstock.services.active_run import ActiveRun
 
 
-class PenstockDecoratedOperator(EndsWhenKilled, DecoratedOperator):  # type: ignore[misc]
+class PenstockDecoratedOperator(EndsWhenKilled, RendersOurs, DecoratedOperator):  # type: ignore[misc]
     """Runs the decorated function as a step of a run; see `penstock_task`."""
 
     template_fields: Sequence[str] = (*DecoratedOperator.template_fields, "experiment", "key")

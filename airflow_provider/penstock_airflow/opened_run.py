@@ -85,14 +85,14 @@ _NONE_HINT = "It has left no XCom: it was skipped, has failed, or its XCom was c
 
 def runs_opened_in(task: Any, context: Mapping[str, Any]) -> set[str]:
     """Return the ids of the runs that the DAG's own `open_run` tasks open in this DAG run."""
-    return {found.opens(context) for found in _tasks_beside(task) if hasattr(found, "opens")}
+    return {found.opens(context) for found in tasks_beside(task) if hasattr(found, "opens")}
 
 
 def _mapped_openers(task: Any) -> set[str]:
-    return {t.task_id for t in _tasks_beside(task) if hasattr(getattr(t, "operator_class", None), "opens")}
+    return {t.task_id for t in tasks_beside(task) if hasattr(getattr(t, "operator_class", None), "opens")}
 
 
-def _tasks_beside(task: Any) -> Sequence[Any]:
+def tasks_beside(task: Any) -> Sequence[Any]:
     """Return the tasks of the task's DAG; none where it has no DAG."""
     return task.dag.tasks if task.has_dag() else ()
 

@@ -22,9 +22,15 @@ class PenstockSensor(BaseSensorOperator):  # type: ignore[misc]
 
     question = ""
 
-    def __init__(self, *, conn_id: str = DEFAULT_CONN_ID, deferrable: bool = True, **kwargs: Any) -> None:
-        kwargs.setdefault("poke_interval", 10.0)
-        super().__init__(**kwargs)
+    def __init__(
+        self,
+        *,
+        conn_id: str = DEFAULT_CONN_ID,
+        deferrable: bool = True,
+        poke_interval: timedelta | float = 10.0,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(poke_interval=poke_interval, **kwargs)
         self.conn_id = conn_id
         self.deferrable = deferrable
 

@@ -242,10 +242,8 @@ def test_many_mapped_tasks_log_and_open_each_for_itself(store: str) -> None:
     assert found == {"eu": {"partition_letters": 2.0}, "us": {"partition_letters": 2.0}}
 
 
-def test_maintenance_ends_what_died_and_checks_the_store_once_a_day(
-    store: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    from example_dags.maintenance_airflow import maintenance
+def test_maintenance_ends_what_died_and_checks_the_store(store: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    from example_dags.maintenance_airflow import maintenance, reaping
 
     monkeypatch.setattr(maintenance.get_task("verify"), "retries", 0)
     with penstock.connect(store, lease_s=0.01) as client:
@@ -253,10 +251,8 @@ def test_maintenance_ends_what_died_and_checks_the_store_once_a_day(
         client.wiring.store.begin_attempt(
             new_attempt(client.wiring, StepId(run.run_id, "train"), {}, always=True, reopen=True)
         )
-        midday = run_dag(maintenance, START.replace(hour=12))
-        assert midday.states == {"reap": "success", "once_a_day": "success", "verify": "skipped", "collect": "skipped"}
-        assert (midday.returned("reap"), client.get_run(run).run.status.value) == (1, "KILLED")
-        assert set(run_dag(maintenance, START).states.values()) == {"success"}
+        assert (run_dag(reaping, START).returned("reap"), client.get_run(run).run.status.value) == (1, "KILLED")
+        assert run_dag(maintenance, START).states == {"verify": "success", "collect": "success"}
     with closing(sqlite3.connect(store.removeprefix("sqlite:///"))) as database, database:
         for (name,) in database.execute("SELECT name FROM sqlite_master WHERE type = 'trigger'").fetchall():
             database.execute(f'DROP TRIGGER "{name}"')
@@ -278,7 +274,7 @@ def test_shards_measured_by_mapped_tasks_make_the_evaluation_of_one_pass(
         run = opened.output
         model = penstock_task(train)(run, strength=1.0)
         asked: dict[str, Any] = {"run": run, "model": model, "label": tiny.LABEL, "baseline": tiny.CHAMPION}
-        whole = EvaluateModelOperator(task_id="whole", step="whole", held_out=held_out, **asked)
+        whole = EvaluateModelOperator(task_id="whole", held_out=held_out, **asked)
         parts = EvaluateModelOperator.partial(task_id="part", part=True, **asked).expand(held_out=shards)
         merged = MergeEvaluationsOperator(task_id="merge", run=run, parts=parts.output)
         GateOperator(task_id="gate", run=run, evaluation=merged.output, policy=tiny.POLICY, model=tiny.MODEL)

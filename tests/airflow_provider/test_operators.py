@@ -4,20 +4,24 @@ from __future__ import annotations
 
 import json
 import math
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 from airflow.sdk import DAG, Asset
+from airflow.sdk import task as airflow_task
 
 import penstock
-from penstock import DataSource
+from penstock import DataSource, RunKey
 from penstock.errors import InvalidValue
+from penstock.model.ids import WORKSPACE, run_id_of
 from penstock_airflow import operators
 from penstock_airflow.assets import model_asset
 from penstock_airflow.compat import AirflowFailException, AirflowNotFoundException
 from penstock_airflow.decorators import PenstockDecoratedOperator, penstock_task
 from penstock_airflow.operators import (
+    ApproveModelOperator,
     EvaluateModelOperator,
     GateOperator,
     LogOperator,
@@ -26,8 +30,9 @@ from penstock_airflow.operators import (
     RegisterModelOperator,
     RollbackModelOperator,
 )
+from penstock_airflow.sensors import ModelAliasSensor
 from tests import tiny
-from tests.airflow_home import START
+from tests.airflow_home import START, run_dag
 from tests.airflow_provider.pipelines import context, train
 
 OPERATORS = [getattr(operators, name) for name in operators.__all__]
@@ -219,6 +224,41 @@ def test_the_path_of_a_data_source_is_templated_too() -> None:
     assert task.held_out == DataSource("s3://bucket/2026-01-01.parquet", label="late", id="id")
 
 
+def test_the_parts_of_a_run_key_are_templated_too() -> None:
+    key = RunKey("retraining-{{ params.region }}", "{{ ds }}")
+    rendered = {"ds": "2026-01-01", "params": {"region": "eu"}}
+    opening = OpenRunOperator(task_id="open_run", experiment="e", key=key)
+    own = PenstockDecoratedOperator(task_id="train", python_callable=train, op_kwargs={"strength": 1.0}, key=key)
+    for task in (opening, own):
+        task.render_template_fields(rendered)
+        assert task.key == RunKey("retraining-eu", "2026-01-01")
+    expected = run_id_of(WORKSPACE, RunKey("retraining-eu", "2026-01-01"))
+    assert opening.opens({**context("open_run"), **rendered}) == expected
+
+
+def test_what_default_args_say_holds_wherever_it_is_looked_at() -> None:
+    said = {"conn_id": "prod", "poke_interval": 60, "response_timeout": timedelta(hours=1)}
+    with DAG("defaults", default_args=said):
+        promote = PromoteModelOperator(task_id="promote", run={}, name="m", alias="champion", version={}, decision={})
+        sensor = ModelAliasSensor(task_id="moved", model="m")
+        approve = ApproveModelOperator(task_id="approve", run={}, decision={})
+    (outlet,) = promote.outlets
+    (watcher,) = outlet.watchers
+    assert (promote.conn_id, watcher.trigger.serialize()[1]["conn_id"]) == ("prod", "prod")
+    assert (sensor.conn_id, sensor.poke_interval) == ("prod", 60)
+    assert (approve.conn_id, approve.longest_wait, approve.response_timeout) == ("prod", *[timedelta(hours=1)] * 2)
+
+
+def test_what_cannot_come_from_another_task_says_so_when_the_dag_is_written() -> None:
+    with DAG("elsewhere") as dag:
+        other = OpenRunOperator(task_id="open_run", experiment="e").output
+        asked = {"run": other, "model": other, "held_out": "rows.parquet"}
+        EvaluateModelOperator(task_id="fine", label=other["label"], expect_digest=other["digest"], **asked)
+        with pytest.raises(TypeError, match="min_rows cannot come from another task"):
+            EvaluateModelOperator(task_id="evaluate", min_rows=other["rows"], **asked)
+    assert dag.get_task("fine").upstream_task_ids == {"open_run"}
+
+
 def test_a_promotion_tells_of_its_alias_and_a_rollback_leaves_that_to_the_watcher() -> None:
     def told(**options: Any) -> list[str]:
         task = PromoteModelOperator(task_id="promote", run={}, version={}, decision={}, **options)
@@ -253,10 +293,31 @@ def test_a_gate_has_no_mode_in_which_a_refusal_passes(options: Any, message: str
 def test_neither_a_policy_nor_a_file_to_log_is_taken_from_another_task() -> None:
     with DAG("elsewhere"):
         other = OpenRunOperator(task_id="open_run", experiment="e").output
-        with pytest.raises(ValueError, match="a policy is named by the DAG's code"):
-            GateOperator(task_id="g", run=other, evaluation=other, policy=other, model="m")
-        with pytest.raises(ValueError, match="needs files_from="):
-            LogOperator(task_id="log", run=other, files={"a": other["path"]})
+        template = "{{ ti.xcom_pull('open_run') }}"
+        for number, policy in enumerate((other, template, {"name": "n", "rules": [template]})):
+            with pytest.raises(ValueError, match="a policy is named by the DAG's code"):
+                GateOperator(task_id=f"g{number}", run=other, evaluation=other, policy=policy, model="m")
+        for number, path in enumerate((other["path"], template)):
+            with pytest.raises(ValueError, match="needs files_from="):
+                LogOperator(task_id=f"log{number}", run=other, files={"a": path})
+
+
+def test_neither_comes_from_another_task_by_mapping_over_what_it_returned(store: str, tmp_path: Path) -> None:
+    (tmp_path / "secret.txt").write_text("secret")
+
+    @airflow_task
+    def said() -> list[Any]:
+        return [{"a.txt": str(tmp_path / "secret.txt")}]
+
+    with DAG("mapped_elsewhere", schedule=None, start_date=START, default_args={"retries": 0}) as dag:
+        run = OpenRunOperator(task_id="open_run", experiment=tiny.EXPERIMENT, key="mapped").output
+        LogOperator.partial(task_id="log", run=run).expand(files=said())
+        LogOperator.partial(task_id="log_kwargs", run=run).expand_kwargs(said().map(lambda files: {"files": files}))
+        LogOperator.partial(task_id="named", run=run).expand(files=[{"a.txt": str(tmp_path / "secret.txt")}])
+        GateOperator.partial(task_id="gate", run=run, evaluation={}, model="m").expand(policy=said())
+    outcome = run_dag(dag)
+    states = {name: outcome.states[f"{name}[0]"] for name in ("log", "log_kwargs", "named", "gate")}
+    assert states == {"log": "failed", "log_kwargs": "failed", "named": "success", "gate": "failed"}
 
 
 def test_a_file_that_another_task_names_lies_in_the_folder_the_dag_names(store: str, tmp_path: Path) -> None:

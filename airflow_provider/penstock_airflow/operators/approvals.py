@@ -44,15 +44,22 @@ class ApproveModelOperator(RunOperator, ApprovalOperator):  # type: ignore[misc]
     ui_color = "#f5ecd9"
     operator_extra_links = (RunLink(), DecisionLink())
 
-    def __init__(self, *, decision: Any, on_refused: Refusal = "skip", **kwargs: Any) -> None:
+    def __init__(
+        self,
+        *,
+        decision: Any,
+        on_refused: Refusal = "skip",
+        response_timeout: timedelta | None = None,
+        **kwargs: Any,
+    ) -> None:
         if on_refused not in get_args(Refusal):
             raise ValueError(f"on_refused: expected {', '.join(map(repr, get_args(Refusal)))}, got {on_refused!r}")
         for name in ("subject", "body", "defaults", "params", "fail_on_reject"):
             if name in kwargs:
                 raise TypeError(f"{name}: what is shown and asked follows from the decision, which is on record")
         why = Param("", type="string", maxLength=2000, title="Reason", description="Goes on record")
-        super().__init__(subject="Approve a model?", params={REASON: why}, **kwargs)
-        self.longest_wait: timedelta | None = kwargs.get("response_timeout")
+        super().__init__(subject="Approve a model?", params={REASON: why}, response_timeout=response_timeout, **kwargs)
+        self.longest_wait = response_timeout
         self.decision = decision
         self.on_refused = on_refused
 

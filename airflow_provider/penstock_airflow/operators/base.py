@@ -4,25 +4,25 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from airflow.sdk import BaseOperator
+from airflow.sdk import BaseOperator, XComArg
 
 from penstock_airflow.context import map_index, remember_run
 from penstock_airflow.hooks import DEFAULT_CONN_ID
 from penstock_airflow.killed import EndsWhenKilled
 from penstock_airflow.lineage import Lineage
 from penstock_airflow.links import RunLink
-from penstock_airflow.opened_run import OpenedRun
+from penstock_airflow.opened_run import OpenedRun, tasks_beside
 from penstock_airflow.results import small_json
 from penstock_airflow.session import store_session
+from penstock_airflow.templates import RendersOurs
 
 if TYPE_CHECKING:
     from penstock import Client
 
 
-class PenstockOperator(EndsWhenKilled, Lineage, BaseOperator):  # type: ignore[misc]
+class PenstockOperator(EndsWhenKilled, Lineage, RendersOurs, BaseOperator):  # type: ignore[misc]
     """Does one thing in the store of a connection. Subclasses say what, in `act`."""
 
     ui_color = "#d9e8f5"
@@ -33,6 +33,13 @@ class PenstockOperator(EndsWhenKilled, Lineage, BaseOperator):  # type: ignore[m
     def __init__(self, *, conn_id: str = DEFAULT_CONN_ID, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.conn_id = conn_id
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        # Airflow would neither wait for that task nor resolve what it returns.
+        if isinstance(value, XComArg) and name not in self.template_fields:
+            allowed = ", ".join(self.template_fields)
+            raise TypeError(f"{type(self).__name__}: {name} cannot come from another task. What can: {allowed}")
+        super().__setattr__(name, value)
 
     def execute(self, context: Mapping[str, Any]) -> Any:
         """Connect, act, and return a small JSON reference."""
@@ -53,8 +60,9 @@ class PenstockOperator(EndsWhenKilled, Lineage, BaseOperator):  # type: ignore[m
 class RunOperator(PenstockOperator):
     """Does one thing within a run. `run` is what `open_run` returned; other references must have been made in that run.
 
-    `accept_from` names pipelines (their keys' `pipeline`) whose references are accepted too. `step` names the
-    step of the run that this is: tasks of one run that do the same thing side by side need a name each.
+    `accept_from` names pipelines (their keys' `pipeline`) whose references are accepted too. `step` names the step of
+    the run that this is. Without it that is what the operator does (`evaluate`, `decide`, `register`, `promote`), and
+    the task's id where the DAG has several tasks of the kind: side by side they would fence each other.
     """
 
     template_fields: Sequence[str] = ("run",)
@@ -66,18 +74,18 @@ class RunOperator(PenstockOperator):
         self.step = step
         self.opened_run = OpenedRun.of(run)
 
-    def render_template(self, content: Any, context: Any, *args: Any) -> Any:
-        """Render a template; the path of a `DataSource`, too."""
-        if type(content).__name__ == "DataSource" and isinstance(content.source, str):
-            return replace(content, source=super().render_template(content.source, context, *args))
-        return super().render_template(content, context, *args)
-
     def within(self, client: Client, context: Mapping[str, Any]) -> dict[str, Any]:
         """Return where this task stands, as every call of the core within a run takes it."""
         run_id = self.opened_run.check(self, context, client, self.run, self.accept_from)
+        step = self.step or ("" if self._is_only_one() else self.task_id)
         return {
             "run": self.work_in(context, run_id),
             "accept_from": self.accept_from,
             "map_index": map_index(context),
-            **({"step": self.step} if self.step else {}),
+            **({"step": step} if step else {}),
         }
+
+    def _is_only_one(self) -> bool:
+        """Whether no other task of the DAG does what this one does."""
+        kinds = (getattr(task, "operator_class", type(task)) for task in tasks_beside(self))
+        return sum(kind is type(self) for kind in kinds) < 2

@@ -32,7 +32,9 @@ class EvaluateModelOperator(RunOperator):
     evaluation of all parts.
     """
 
-    template_fields: Sequence[str] = ("run", "model", "held_out", "baseline", "slices")
+    template_fields: Sequence[str] = (
+        *("run", "model", "held_out", "label_column", "baseline", "slices", "trusted_types", "expect_digest"),
+    )
     operator_extra_links = (RunLink(), ReportLink())
 
     def __init__(

@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
-from airflow.sdk import XComArg
-
 from penstock_airflow.branches import go_on_with
 from penstock_airflow.compat import AirflowSkipException
 from penstock_airflow.links import DecisionLink, RunLink
 from penstock_airflow.operators.base import RunOperator
+from penstock_airflow.templates import is_expanded_over_a_task, is_said_by_a_task
 
 if TYPE_CHECKING:
     from penstock import Client
@@ -18,6 +17,7 @@ if TYPE_CHECKING:
 
 Refusal = Literal["skip", "fail", "branch", "ask"]
 VERDICTS = ("PASS", "FAIL", "INCONCLUSIVE")
+_NOT_BY_A_TASK = "a policy is named by the DAG's code and never by another task: it would be its own"
 
 
 class GateOperator(RunOperator):
@@ -54,10 +54,8 @@ class GateOperator(RunOperator):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        if any(True for _ in XComArg.iter_xcom_references(policy)):
-            raise ValueError(
-                "policy: a policy is named by the DAG's code and never by another task: it would be its own"
-            )
+        if is_said_by_a_task(policy):
+            raise ValueError(f"policy: {_NOT_BY_A_TASK}")
         modes = {"FAIL": on_refused, "INCONCLUSIVE": on_inconclusive or on_refused}
         _check(on_refused, modes, branches or {})
         self.evaluation = evaluation
@@ -71,8 +69,10 @@ class GateOperator(RunOperator):
 
     def act(self, client: Client, context: Mapping[str, Any]) -> dict[str, Any]:
         """Decide."""
-        from penstock.errors import GateBlocked
+        from penstock.errors import GateBlocked, InvalidValue
 
+        if is_expanded_over_a_task(self, "policy"):
+            raise InvalidValue("policy", self.policy, "one that the DAG's code names", _NOT_BY_A_TASK)
         decision = client.decide(
             self.evaluation, self.policy, model=self.model, alias=self.alias, **self.within(client, context)
         )

@@ -8,14 +8,15 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from airflow.sdk import XComArg
-
 from penstock_airflow.context import map_index
 from penstock_airflow.operators.base import RunOperator
+from penstock_airflow.templates import is_expanded_over_a_task, is_said_by_a_task
 
 if TYPE_CHECKING:
     from penstock import Client
     from penstock.services.active_run import ActiveRun
+
+_NEEDS_FOLDER = "a path that comes from another task needs files_from=, the folder it must lie in"
 
 
 class LogOperator(RunOperator):
@@ -23,7 +24,8 @@ class LogOperator(RunOperator):
 
     `artifacts` holds artifact path → text or plain JSON; `files` artifact path → local file. `metrics` are numbers; a
     template that renders to one (`"{{ ... }}"`) is read as it. A retry replaces what the try before it has logged. File
-    paths are the DAG's own words; those that come from another task (by XCom) must lie below `files_from`.
+    paths are the DAG's own words; those that come from another task (by XCom, also in a template or by `expand`) must
+    lie below `files_from`.
     """
 
     template_fields: Sequence[str] = ("run", "run_params", "metrics", "run_tags", "artifacts", "files")
@@ -48,11 +50,15 @@ class LogOperator(RunOperator):
         self.files = files
         self.files_from = files_from
         self.metric_step = metric_step
-        if files_from is None and any(True for _ in XComArg.iter_xcom_references(files)):
-            raise ValueError("files: a path that comes from another task needs files_from=, the folder it must lie in")
+        if files_from is None and is_said_by_a_task(files):
+            raise ValueError(f"files: {_NEEDS_FOLDER}")
 
     def act(self, client: Client, context: Mapping[str, Any]) -> dict[str, Any]:
         """Log everything, as one attempt of one step."""
+        from penstock.errors import InvalidValue
+
+        if self.files and self.files_from is None and is_expanded_over_a_task(self, "files"):
+            raise InvalidValue("files to log", self.files, "paths that the DAG's code names", _NEEDS_FOLDER)
         run_id = self.within(client, context)["run"]
         files = [(artifact, self._file(path)) for artifact, path in (self.files or {}).items()]
         with client.join_run(run_id, step=self.step or self.task_id, map_index=map_index(context)) as run:

@@ -60,13 +60,22 @@ class PromoteModelOperator(RunOperator):
     operator_extra_links = (RunLink(), DecisionLink())
 
     def __init__(
-        self, *, name: str, alias: str, version: Any, decision: Any, probation: Probation | None = None, **kwargs: Any
+        self,
+        *,
+        name: str,
+        alias: str,
+        version: Any,
+        decision: Any,
+        probation: Probation | None = None,
+        conn_id: str = DEFAULT_CONN_ID,
+        outlets: Any = None,
+        **kwargs: Any,
     ) -> None:
+        told = list(outlets) if isinstance(outlets, Sequence) else [] if outlets is None else [outlets]
         if is_name(name) and is_name(alias):
-            mine = model_asset(name, alias, conn_id=kwargs.get("conn_id", DEFAULT_CONN_ID))
-            given = list(kwargs.get("outlets") or ())
-            kwargs["outlets"] = given if any(_same(mine, other) for other in given) else [*given, mine]
-        super().__init__(**kwargs)
+            mine = model_asset(name, alias, conn_id=conn_id)
+            told = told if any(_same(mine, other) for other in told) else [*told, mine]
+        super().__init__(conn_id=conn_id, outlets=told, **kwargs)
         self.name = name
         self.alias = alias
         self.version = version
