@@ -112,6 +112,17 @@ class VersionRecordsContract:
         with pytest.raises(NotFound, match="model version"):
             store.change_version_state(MODEL, 9, VersionState.DELETED, "x", ACTOR)
 
+    def test_a_decision_that_has_moved_an_alias_moves_it_to_no_other_version(self, store: MetadataStore) -> None:
+        used = judged(store, "a")
+        first = registered(store, used)
+        promoted(store, used, first)
+        second = registered(store, judged(store, "b", generation=1))
+        refusal = f"the decision has been used to move it to version {first.version}"
+        with pytest.raises(NotAuthorized, match=refusal):
+            promoted(store, used, second, map_index=1)
+        assert promoted(store, used, first, map_index=2).to_version == first.version
+        assert len(store.list_alias_moves(MODEL)) == 1
+
     def test_a_protected_alias_is_moved_by_those_who_are_listed_alone(self, store: MetadataStore) -> None:
         judgement = judged(store, "a")
         version = registered(store, judgement)

@@ -283,6 +283,16 @@ class RetentionRecordsContract:
         assert told.count("probation_started") == told.count("probation_ended") == 1
         assert told[-4:] == ["probation_judged", "alias_moved", "probation_ended", "evaluated"]
 
+    def test_who_promotes_on_probation_has_agreed_to_the_way_back_of_a_protected_alias(
+        self, store: MetadataStore
+    ) -> None:
+        move(store, "a", 0, None)
+        move(store, "b", 1, TERMS)
+        store.record_protection(AliasProtection(MODEL, ALIAS, 1, ("ana",), False, "live", {**ACTOR, "subject": "ana"}))
+        made = store.record_probation_judgement(judgement_on(evaluated(store, "b", "1"), Verdict.FAIL, 2), way_back(2))
+        assert (made.state, made.rolled_back_to, made.stays) == (ProbationState.FAILED, 1, "")
+        assert live(store) == (1, 3)
+
     def test_a_failed_probation_says_why_it_cannot_go_back_and_changes_nothing_live(self, store: MetadataStore) -> None:
         move(store, "a", 0, None)
         move(store, "b", 1, TERMS)

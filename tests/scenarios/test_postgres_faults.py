@@ -3,22 +3,28 @@
 from __future__ import annotations
 
 import os
+import resource
+import signal
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from contextlib import ExitStack, closing
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 
 import pytest
+import sqlalchemy as sa
 
 from penstock.errors import Busy, InvalidValue, MissingExtra, NotFound, StoreUnavailable, Transient
 from penstock.model.runs import LogBatch, Metric, RunStatus
 from penstock.stores.sql.database import retried
+from penstock.stores.sql.dialects import open_database, unasked
 from penstock.stores.sql.postgres import STATEMENT_TIMEOUT_S
 from penstock.stores.sql.store import SqlStore
+from penstock.stores.sql.tables import registered_models
+from penstock.stores.sql.urls import parse_store_url
 from tests.contracts import samples
 from tests.postgres_server import PostgresServer, running_server
 from tests.scenarios.test_races import assert_whole, at_once
@@ -44,6 +50,66 @@ def _until_done(call: Callable[[], T], give_up_s: float = 60.0) -> T:
             if time.monotonic() > deadline:
                 raise
             time.sleep(0.05)
+
+
+class TimeIsUp(BaseException):
+    """What a host raises in a task whose time is up."""
+
+
+def _after(seconds: float, work: Callable[[], object]) -> None:
+    """Work; after so long raise `TimeIsUp` wherever it is."""
+
+    def strike(*_: object) -> None:
+        raise TimeIsUp
+
+    before = signal.signal(signal.SIGALRM, strike)
+    signal.setitimer(signal.ITIMER_REAL, seconds)
+    try:
+        work()
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+
+
+def test_a_task_whose_time_is_up_during_a_commit_is_told_so_and_the_next_one_works(postgres_url: str) -> None:
+    add = unasked(sa.insert(registered_models))
+    model = {"workspace": "default", "name": "a", "last_version": 0, "created_ms": 1}
+    with closing(SqlStore(postgres_url)), closing(open_database(parse_store_url(postgres_url))) as database:
+        with database.writing() as connection:
+            connection.exec_driver_sql(
+                "CREATE FUNCTION slow() RETURNS trigger LANGUAGE plpgsql AS "
+                "'BEGIN PERFORM pg_sleep(2); RETURN NULL; END'; "
+                "CREATE CONSTRAINT TRIGGER slow AFTER INSERT ON registered_models DEFERRABLE INITIALLY DEFERRED "
+                "FOR EACH ROW WHEN (NEW.name = 'a') EXECUTE FUNCTION slow()"
+            )
+
+        def commit_slowly() -> None:
+            with database.writing() as connection:
+                connection.execute(add, model)
+
+        def ask_slowly() -> None:
+            with database.writing() as connection:
+                connection.execute(add, {**model, "name": "b"})
+                connection.exec_driver_sql("SELECT pg_sleep(2)").all()
+
+        for work in (commit_slowly, ask_slowly):
+            began = time.monotonic()
+            with pytest.raises(TimeIsUp):
+                _after(0.3, work)
+            assert time.monotonic() - began < 1.5
+            with database.writing() as connection:
+                assert connection.execute(sa.select(1)).scalar() == 1
+
+
+def test_a_process_with_many_open_files_reaches_its_database(postgres_url: str) -> None:
+    with closing(SqlStore(postgres_url)) as store, ExitStack() as files:
+        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, max(soft, 4096)), hard))
+        files.callback(resource.setrlimit, resource.RLIMIT_NOFILE, (soft, hard))
+        for _ in range(1100):
+            files.enter_context(closing(os.fdopen(os.open(os.devnull, os.O_RDONLY))))
+        for name in ("a", "b"):  # the second asks a connection that is known already
+            assert samples.opened(store, name).run_id
 
 
 # ----------------------------------------------------------------------------------------- rolled back, and retried

@@ -8,6 +8,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
+from penstock.errors import NotAuthorized
 from penstock.model.audit import NewEvent
 from penstock.model.canonical import digest
 from penstock.model.uris import RunModelUri, VersionUri
@@ -145,6 +146,13 @@ class AliasMove:
     def moved_by(self) -> Mapping[str, Any]:
         """Who made the move; of moves older than that record, who made the decision."""
         return self.actor or self.authorization.actor
+
+    def check_went_to(self, version: ModelVersion) -> None:
+        """`NotAuthorized` for another version: what authorized this move allows no second one."""
+        if version.version != self.to_version:
+            used = f"the {self.authorization.kind.value} has been used to move it to version {self.to_version}"
+            hint = f"Evaluate and decide on version {version.version}, and promote it under that decision"
+            raise NotAuthorized(f"moving {self.model}@{self.alias}", used, hint)
 
     @property
     def ref(self) -> dict[str, Any]:

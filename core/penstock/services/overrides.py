@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from penstock.errors import InvalidValue, NotAuthorized, NotFound
+from penstock.errors import InvalidValue, NotFound
 from penstock.model.approvals import check_reason
 from penstock.model.audit import NewEvent, model_chain
 from penstock.model.ids import check_alias_name, check_model_name, check_step_name, derived_id
@@ -146,9 +146,6 @@ def promote(
     moves = wiring.store.list_alias_moves(name) if alias in override.moved else ()
     made = [move for move in moves if move.authorization.authorization_id == override.override_id]
     done = next((move for move in made if move.alias == alias), None)
-    if done is not None and done.to_version != version.version:
-        used = f"the override has been used to move it to version {done.to_version}"
-        raise NotAuthorized(change, used, "Give another: penstock gate override")
     if done is None:
         override.check_covers(change, name, version.payload_digest, alias, wiring.store.now_ms())
     place = StepId(version.run_id, check_step_name(step), map_index)

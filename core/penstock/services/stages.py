@@ -6,7 +6,8 @@ import logging
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from penstock.errors import InvalidValue
+from penstock.errors import Conflict, InvalidValue
+from penstock.model import guarding
 from penstock.model.ids import check_model_name
 from penstock.model.stages import Stage, stage_named, stage_of
 from penstock.model.versions import ModelVersion, VersionState
@@ -34,9 +35,21 @@ def transition(
             raise InvalidValue("decision", decision, f"a passed decision to bring a version into {wanted.value}", hint)
         registry.promote(wiring, name, wanted.value, target, decision, **how)
     else:
+        if wanted is Stage.NONE:
+            _check_may_leave(get_stages(wiring, name).get(target.version), target)
         state = VersionState.ARCHIVED if wanted is Stage.ARCHIVED else VersionState.ACTIVE
         deletion.change_version_state(wiring, target, state, reason)
     return get_stages(wiring, name)[target.version]
+
+
+def _check_may_leave(stage: Stage | None, version: ModelVersion) -> None:
+    """`Conflict` where a version cannot come to None: it is live, or it was and another has taken its place."""
+    if stage is not None and stage.is_alias:
+        raise guarding.in_use_by_alias(version.uri, stage.value)
+    if stage is Stage.ARCHIVED and version.state is VersionState.ACTIVE:
+        found = "one in whose place another version came"
+        hint = "That stays on record. It is active, and may be promoted again by a decision, or taken back to"
+        raise Conflict("stage of", version.uri, "one that somebody has archived", found, hint)
 
 
 def get_stages(wiring: Wiring, name: str) -> Mapping[int, Stage]:

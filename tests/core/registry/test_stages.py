@@ -15,10 +15,14 @@ def test_a_version_enters_production_through_its_own_gate_and_archives_the_one_b
     assert shop.client.stages(tiny.MODEL)[first.version] is Stage.NONE
     assert shop.client.transition_stage(tiny.MODEL, first, "production", decision) is Stage.PRODUCTION
     assert shop.client.transition_stage(tiny.MODEL, first, "Production", decision) is Stage.PRODUCTION
+    with pytest.raises(Conflict, match="alias 'Production', which points to it"):
+        shop.client.transition_stage(tiny.MODEL, first, "None", reason="not after all")
     second, decision = shop.registered("second", "Production")
     shop.client.transition_stage(tiny.MODEL, second, "Production", decision)
     stages = shop.client.stages(tiny.MODEL)
     assert (stages[first.version], stages[second.version], stages[1]) == (Stage.ARCHIVED, Stage.PRODUCTION, Stage.NONE)
+    with pytest.raises(Conflict, match="in whose place another version came"):
+        shop.client.transition_stage(tiny.MODEL, first, "None", reason="still good")
     frame = tiny.rows().head(3)
     loaded = shop.client.load_model("models:/benign/Production").predict(frame)
     assert list(loaded) == list(shop.client.load_model(second.uri).predict(frame))

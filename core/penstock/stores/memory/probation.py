@@ -66,9 +66,8 @@ def judge(
     if before_it is not None and back is not None:
         authorization, event = back
         target = registry.find_version(state, probation.model, before_it)
-        move, new = registry.roll_back(
-            state, target, probation.alias, authorization, probation.generation, event.actor, now_ms
-        )
+        given = (target, probation.alias, authorization, probation.generation, event.actor, now_ms)
+        move, new = registry.roll_back(state, *given, agreed=True)
         if new:
             state.append(moved(event, move), now_ms)
     if after is not ProbationState.OPEN:

@@ -74,6 +74,7 @@ def move_alias(
     made = (authorization.authorization_id, version.model, alias)
     for move in state.moves:
         if (move.authorization.authorization_id, move.model, move.alias) == made:
+            move.check_went_to(version)
             return move, False
     target = find_version(state, version.model, version.version)
     change = f"moving {name}"
@@ -89,6 +90,8 @@ def roll_back(
     expected_generation: int,
     actor: Mapping[str, Any],
     now_ms: int,
+    *,
+    agreed: bool = False,
 ) -> tuple[AliasMove, bool]:
     """Point an alias back to a version that held it before; return the move and whether this call made it."""
     moves = [move for move in state.moves if (move.model, move.alias) == (version.model, alias)]
@@ -102,7 +105,8 @@ def roll_back(
     if authorization.authorization_id in state.authorizations:
         raise NotAuthorized(change, "its authorization is on record for another change")
     state.authorizations[authorization.authorization_id] = authorization
-    return _swap(state, target, alias, authorization, expected_generation, actor, now_ms, held_before=True), True
+    moving = (target, alias, authorization, expected_generation, actor, now_ms)
+    return _swap(state, *moving, held_before=True, agreed=agreed), True
 
 
 def find_version(state: State, model: str, number: int) -> ModelVersion:
@@ -135,6 +139,7 @@ def _swap(
     now_ms: int,
     *,
     held_before: bool = False,
+    agreed: bool = False,
 ) -> AliasMove:
     name = f"{target.model}@{alias}"
     current = state.aliases.get((target.model, alias))
@@ -143,7 +148,8 @@ def _swap(
         won = "unset" if current is None else f"version {current.version}, generation {current.generation}"
         raise Conflict("alias", name, f"generation {expected_generation}, as when the decision was made", won)
     change = f"moving {name}"
-    _check_protection(state, covering, alias, change, actor)
+    if not agreed:
+        _check_protection(state, covering, alias, change, actor)
     check_may_be_pointed_to(target, last_check(state, target), change, held_before=held_before)
     moved_at = time_of(now_ms)
     if current is not None and current.moved_at is not None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import sqlalchemy as sa
@@ -120,7 +120,9 @@ def move_alias(
     """Point an alias to a version by compare-and-swap; return the move and whether this call made it."""
     before = _before_moving(connection, version, alias, authorization)
     if before.done is not None:
-        return get_move(connection, version.model, alias, before.done), False
+        move = get_move(connection, version.model, alias, before.done)
+        move.check_went_to(version)
+        return move, False
     change, payload = f"moving {version.model}@{alias}", before.target.payload_digest
     covered = registry.check_covers(connection, before.given, authorization, change, version.model, payload, alias)
     return _swap(connection, before, alias, covered, expected_generation, actor), True
@@ -133,8 +135,13 @@ def roll_back(
     authorization: Authorization,
     expected_generation: int,
     actor: Mapping[str, Any],
+    *,
+    agreed: bool = False,
 ) -> tuple[AliasMove, bool]:
-    """Point an alias back to a version that held it before; return the move and whether this call made it."""
+    """Point an alias back to a version that held it before; return the move and whether this call made it.
+
+    `agreed`: whoever promoted has agreed to this beforehand (a probation), so that anybody may carry it out.
+    """
     registry.lock(connection, version.model)
     of = (alias_moves.c.model == version.model, alias_moves.c.alias == alias)
     mine = _MOVES.where(alias_moves.c.authorization_id == authorization.authorization_id, *of)
@@ -166,6 +173,8 @@ def roll_back(
     if added.rowcount != 1:
         raise NotAuthorized(change, "its authorization is on record for another change")
     failpoint("rollback.authorized")
+    if agreed:
+        before = replace(before, protection=None)
     return _swap(connection, before, alias, authorization, expected_generation, actor, held_before=True), True
 
 

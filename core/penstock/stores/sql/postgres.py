@@ -6,7 +6,7 @@ method reads belongs to one moment. Whatever waits has a deadline.
 
 from __future__ import annotations
 
-import select
+import selectors
 import sys
 import time
 from array import array
@@ -30,6 +30,8 @@ PATIENCE_S = 10  # beyond the timeout that the server itself keeps
 _MIGRATION_LOCK = 0x70656E73746F636B  # "penstock"
 _NOW_MS = "SELECT (extract(epoch FROM clock_timestamp()) * 1000)::bigint"
 _FRESH_NS = 1_000_000_000
+# `select` itself knows no file above number 1,023, and the others ask the system for a file of their own.
+_Selector: type[selectors.BaseSelector] = getattr(selectors, "PollSelector", selectors.SelectSelector)
 _CLOCK = "penstock_clock"  # of a connection: the server's time in milliseconds, and ours at that moment
 _LOG_POINTS = """
 WITH own AS (
@@ -142,7 +144,7 @@ def _ask_the_time(connection: Any, record: Any, _proxy: object) -> None:
     _, asked_ns = record.info.get(_CLOCK, (0, 0))
     fresh = time.monotonic_ns() - asked_ns < _FRESH_NS
     try:
-        if fresh and not select.select([connection], [], [], 0)[0]:
+        if fresh and not _has_something_to_say(connection):
             return
         connection.autocommit = True  # outside of any transaction
         (server_ms,) = connection.execute(_NOW_MS).fetchone()
@@ -152,6 +154,12 @@ def _ask_the_time(connection: Any, record: Any, _proxy: object) -> None:
         if not type(error).__module__.startswith("psycopg"):
             raise
         raise InvalidatePoolError from error  # the pool makes new connections, and asks again
+
+
+def _has_something_to_say(connection: Any) -> bool:
+    with _Selector() as selector:
+        selector.register(connection, selectors.EVENT_READ)
+        return bool(selector.select(0))
 
 
 class PostgresDatabase(Database):

@@ -53,7 +53,8 @@ def connection_class() -> Any:
         def rollback(self) -> None:
             with suppress(psycopg.Error):  # it has been raised, or is of no interest any more
                 self._stop_sending()
-            super().rollback()
+            if not self.closed:  # which the server takes for a rollback
+                super().rollback()
 
         def _stop_sending(self) -> None:
             end, self._end_of_sending, self._sending = self._end_of_sending, None, None
@@ -61,7 +62,13 @@ def connection_class() -> Any:
                 end.close()
 
         def wait(self, gen: Any, *arguments: Any, **options: Any) -> Any:
-            return super().wait(self._while_heard(gen), *arguments, **options)
+            try:
+                return super().wait(self._while_heard(gen), *arguments, **options)
+            except psycopg.Error:
+                raise
+            except BaseException:  # somebody's timeout or signal: nobody will wait for what is still to come
+                self.pgconn.finish()
+                raise
 
         def _while_heard(self, gen: Any) -> Generator[Any, Any, Any]:
             """Hand on what `gen` waits for and what became ready, as long as something does."""

@@ -106,9 +106,8 @@ def judge(
     if before_it is not None and back is not None:
         authorization, event = back
         target = versions.get(connection, probation.model, before_it)
-        move, new = aliases.roll_back(
-            connection, target, probation.alias, authorization, probation.generation, event.actor
-        )
+        given = (target, probation.alias, authorization, probation.generation, event.actor)
+        move, new = aliases.roll_back(connection, *given, agreed=True)
         if new:
             ledger.append(connection, moved(event, move), ms_of(move.moved_at))
     if state is not ProbationState.OPEN:
