@@ -7,11 +7,13 @@ share of late flights, and every bound that an evaluation would state is compare
 
 from __future__ import annotations
 
+import itertools
+import json
 import math
-import sys
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -23,7 +25,7 @@ from penstock.evaluation.inference.weights import keys_of_rows
 from penstock.evaluation.scores import BinaryTable, auc_covariance
 from penstock.evaluation.state.groups import GroupCodes
 from penstock.evaluation.tasks.regression import quantile
-from penstock.statistics.bounds import FEWEST_OF_A_CLASS, interval, lower_bound, upper_bound
+from penstock.statistics.bounds import FEWEST_OF_A_CLASS, degrees_of_skewed, interval, lower_bound, upper_bound
 from penstock.statistics.evidence import (
     Auc,
     Bounds,
@@ -42,18 +44,21 @@ from penstock.statistics.paired import contrast_bounds
 Floats = NDArray[np.float64]
 MODELS = ("candidate", "baseline")
 CONFIDENCE = 0.975  # of each side; the two-sided level is 0.95
+PART = 250  # draws that are kept together
 ROWS = (100, 300, 1_000, 3_000, 10_000)
 PREVALENCES = (0.02, 0.1, 0.237, 0.5)
-BOOTSTRAPPED = ("average_precision", "balanced_accuracy", "f1", "matthews_corrcoef")
+_POWERS = {"e": 1, "e²": 2}
+OF_CONFUSION = ("balanced_accuracy", "cohen_kappa", "f1", "matthews_corrcoef", "precision")
 OF_SCORES = ("average_precision", "gain@0.1", "roc_auc")
-OF_ERRORS = ("median_absolute_error", "root_mean_squared_error")
+OF_ERRORS = ("median_absolute_error", "root_mean_squared_error", "r2", "explained_variance")
 
 
 @dataclass(frozen=True)
 class Population:
-    """Flights: whether each was late (0, 1), and by model its score, its log loss and its error in minutes."""
+    """Flights: whether each was late (0, 1) and by how much; by model its score, log loss and error in minutes."""
 
     late: NDArray[np.int64]
+    delays: Floats
     scores: dict[str, Floats]
     losses: dict[str, Floats]
     errors: dict[str, Floats]
@@ -61,7 +66,7 @@ class Population:
     def take(self, rows: NDArray[np.intp]) -> Population:
         """Return the chosen rows."""
         parts = ({model: values[rows] for model, values in part.items()} for part in self._parts)
-        return Population(self.late[rows], *parts)
+        return Population(self.late[rows], self.delays[rows], *parts)
 
     @property
     def _parts(self) -> tuple[dict[str, Floats], ...]:
@@ -94,8 +99,8 @@ def flights(rows: int | None = None) -> Population:
         minutes = HistGradientBoostingRegressor(max_iter=40, random_state=0).fit(x[trained], delay[trained])
         scores[model] = score.predict_proba(x[asked])[:, 1]
         losses[model] = -np.log(np.where(late[asked] == 1, scores[model], 1 - scores[model]))
-        errors[model] = np.abs(delay[asked] - minutes.predict(x[asked]))
-    return Population(late[asked], scores, losses, errors)
+        errors[model] = minutes.predict(x[asked]) - delay[asked]
+    return Population(late[asked], delay[asked], scores, losses, errors)
 
 
 def samples(population: Population, rows: int, prevalence: float, draws: int, seed: int) -> Iterator[Population]:
@@ -117,19 +122,46 @@ def truths(population: Population, prevalence: float) -> dict[str, dict[str, flo
         late, predicted = population.late, population.scores[model] > 0.25
         confusion = np.bincount(2 * late + predicted, weights, minlength=4).reshape(2, 2, 1).astype(np.float64)
         counts = _score_counts(population, model, weights)
+        sizes = np.abs(population.errors[model])
         found[model] = {
             "accuracy": float(np.average(population.right(model), weights=weights)),
+            "recall": float(_of_confusion(confusion, "recall")[0]),
             "roc_auc": float(replicates.roc_auc(counts)[0]),
-            "log_loss": float(np.average(population.losses[model], weights=weights)),
-            "mean_absolute_error": float(np.average(population.errors[model], weights=weights)),
-            "mean_squared_error": float(np.average(population.errors[model] ** 2, weights=weights)),
-            "root_mean_squared_error": math.sqrt(np.average(population.errors[model] ** 2, weights=weights)),
-            "median_absolute_error": quantile(population.errors[model], 0.5, weights),
+            "median_absolute_error": quantile(sizes, 0.5, weights),
             "gain@0.1": float(replicates.gain(counts, 0.1)[0]),
             "average_precision": float(replicates.average_precision(counts)[0]),
         }
-        found[model] |= {name: float(_of_confusion(confusion, name)[0]) for name in BOOTSTRAPPED[1:]}
+        means = _row_losses(population, model)
+        found[model] |= {name: float(np.average(values, weights=weights)) for name, values in means.items()}
+        found[model]["root_mean_squared_error"] = math.sqrt(found[model]["mean_squared_error"])
+        found[model] |= {name: float(of[0]) for name, of in _of_spread(_error_sums(population, model, weights)).items()}
+        found[model] |= {name: float(_of_confusion(confusion, name)[0]) for name in OF_CONFUSION}
     return found
+
+
+def _row_losses(population: Population, model: str) -> dict[str, Floats]:
+    """Return the per-row losses whose means are metrics."""
+    errors = population.errors[model]
+    return {
+        "log_loss": population.losses[model],
+        "brier_score": (population.scores[model] - population.late) ** 2,
+        "mean_absolute_error": np.abs(errors),
+        "mean_squared_error": errors**2,
+        "mean_error": errors,
+    }
+
+
+def _error_sums(population: Population, model: str, weights: Floats) -> dict[str, Floats]:
+    y, errors = population.delays, population.errors[model]
+    values = {"rows": np.ones(len(y)), "y": y, "y²": y * y, "e": errors, "e²": errors**2}
+    return {name: np.array([float(value @ weights)]) for name, value in values.items()}
+
+
+def _of_spread(sums: Mapping[str, Floats]) -> dict[str, Floats]:
+    """Return what compares the spread of errors with that of delays, from sums."""
+    about_mean = sums["e²"] - sums["e"] ** 2 / sums["rows"]
+    of_labels = sums["rows"], sums["y"], sums["y²"]
+    return {"r2": replicates.r2(*of_labels, sums["e²"]), "explained_variance": replicates.r2(*of_labels, about_mean)}
 
 
 def _of_confusion(counts: Floats, name: str) -> Floats:
@@ -150,11 +182,18 @@ def statistics(sample: Population) -> Iterator[tuple[str, Evidence | Paired]]:
     right = {model: sample.right(model) for model in MODELS}
     yield "accuracy", Proportion(int(right["candidate"].sum()), n)
     new, old = right["candidate"], right["baseline"]
-    pairs = (new & old, new & ~old, ~new & old, ~new & ~old)
-    yield "accuracy", PairedProportions(*(int(np.count_nonzero(pair)) for pair in pairs))
-    values = {"log_loss": sample.losses, "mean_absolute_error": sample.errors}
-    values["mean_squared_error"] = {model: errors**2 for model, errors in sample.errors.items()}
-    for metric, by_model in values.items():
+    yield "accuracy", _paired(new, old)
+    positives = int(sample.late.sum())
+    new, old = (sample.scores[model][sample.late == 1] > 0.25 for model in MODELS)
+    if positives:
+        yield "recall", Proportion(int(np.count_nonzero(new)), positives)
+        yield "recall", _paired(new, old)
+    predicted = sample.scores["candidate"] > 0.25
+    if predicted.any():
+        yield "precision", Proportion(int(sample.late[predicted].sum()), int(np.count_nonzero(predicted)))
+    losses = {model: _row_losses(sample, model) for model in MODELS}
+    for metric in losses["candidate"]:
+        by_model = {model: losses[model][metric] for model in MODELS}
         means = [float(by_model[model].mean()) for model in MODELS]
         spread = np.cov(by_model["candidate"], by_model["baseline"]) / n
         apart = by_model["candidate"] - means[0]
@@ -165,7 +204,6 @@ def statistics(sample: Population) -> Iterator[tuple[str, Evidence | Paired]]:
             yield "root_mean_squared_error", RootMean(root, math.sqrt(spread[0, 0]) / (2 * root), n, skewness)
         variances = float(spread[0, 0]), float(spread[1, 1]), float(spread[0, 1])
         yield metric, PairedEstimates("mean", means[0], means[1], *variances, n - 1)
-    positives = int(sample.late.sum())
     if min(positives, n - positives) < 2:
         return
     tables = []
@@ -177,6 +215,11 @@ def statistics(sample: Population) -> Iterator[tuple[str, Evidence | Paired]]:
     if found is not None:
         yield "roc_auc", Auc(tables[0].roc_auc(), math.sqrt(found[0]), positives, n - positives)
         yield "roc_auc", PairedEstimates("auc", tables[0].roc_auc(), tables[1].roc_auc(), *found)
+
+
+def _paired(new: NDArray[np.bool_], old: NDArray[np.bool_]) -> PairedProportions:
+    pairs = (new & old, new & ~old, ~new & old, ~new & ~old)
+    return PairedProportions(*(int(np.count_nonzero(pair)) for pair in pairs))
 
 
 def bootstrapped(sample: Population, source: str) -> Iterator[tuple[str, Evidence | Paired]]:
@@ -194,31 +237,42 @@ def bootstrapped(sample: Population, source: str) -> Iterator[tuple[str, Evidenc
         drawn = state.cells(model).reshape(2, 2, -1)
         own = np.bincount(cells[model], minlength=4).reshape(2, 2, 1).astype(np.float64)
         counts, own_counts = state.scores(model), _score_counts(sample, model, np.ones(n))
-        of_model[model] = {name: _of_confusion(drawn, name) for name in BOOTSTRAPPED[1:]}
-        values[model] = {name: float(_of_confusion(own, name)[0]) for name in BOOTSTRAPPED[1:]}
+        of_model[model] = {name: _of_confusion(drawn, name) for name in OF_CONFUSION}
+        values[model] = {name: float(_of_confusion(own, name)[0]) for name in OF_CONFUSION}
         of_model[model] |= _of_scores(counts)
         values[model] |= {name: float(value[0]) for name, value in _of_scores(own_counts).items()}
-    yield from _bounded((*BOOTSTRAPPED[1:], *OF_SCORES), of_model, values)
+    for metric, found in _bounded((*OF_CONFUSION, *OF_SCORES), of_model, values):
+        if metric != "precision" or isinstance(found, PairedEstimates):
+            yield metric, found
 
 
 def bootstrapped_errors(sample: Population, source: str) -> Iterator[tuple[str, Evidence | Paired]]:
     """Yield what the Poisson bootstrap says of the sizes of errors."""
-    state, n = Bootstrap({}, MODELS, MODELS, kinds=1), len(sample.late)
-    sums = {model: errors**2 for model, errors in sample.errors.items()}
-    scores = {model: (errors, np.zeros(n, dtype=np.int64)) for model, errors in sample.errors.items()}
+    n, y = len(sample.late), sample.delays
+    errors = {f"{model} {kind}": sample.errors[model] ** power for model in MODELS for kind, power in _POWERS.items()}
+    state = Bootstrap({}, ["y", "y²", *errors], MODELS, kinds=1)
+    scores = {model: (np.abs(error), np.zeros(n, dtype=np.int64)) for model, error in sample.errors.items()}
+    sums = {"y": y, "y²": y * y, **errors}
     state.update(keys_of_rows(source, 0, n), GroupCodes(n), sums=sums, scores=scores)
     of_model, values = {}, {}
     for model in MODELS:
+        drawn = {"rows": state.sums(), "y": state.sums("y"), "y²": state.sums("y²")}
+        drawn |= {kind: state.sums(f"{model} {kind}") for kind in _POWERS}
         of_model[model] = {
             "median_absolute_error": replicates.quantile(state.scores(model), state.edges(model), 0.5),
-            "root_mean_squared_error": np.sqrt(replicates.mean(state.sums(model), state.sums())),
+            "root_mean_squared_error": np.sqrt(replicates.mean(drawn["e²"], drawn["rows"])),
+            **_of_spread(drawn),
         }
         values[model] = {
-            "median_absolute_error": float(np.median(sample.errors[model])),
-            "root_mean_squared_error": math.sqrt(sums[model].mean()),
+            "median_absolute_error": float(np.median(np.abs(sample.errors[model]))),
+            "root_mean_squared_error": math.sqrt((sample.errors[model] ** 2).mean()),
         }
-    for metric, found in _bounded(OF_ERRORS, of_model, values):
-        if metric == "median_absolute_error" or isinstance(found, PairedEstimates):
+        own = _of_spread(_error_sums(sample, model, np.ones(n)))
+        values[model] |= {name: float(value[0]) for name, value in own.items()}
+    squares = sample.errors["candidate"] ** 2 - (sample.errors["candidate"] ** 2).mean()
+    degrees = degrees_of_skewed(n, float((squares**3).mean() / (squares**2).mean() ** 1.5))
+    for metric, found in _bounded(OF_ERRORS, of_model, values, {"r2": degrees, "explained_variance": degrees}):
+        if metric != "root_mean_squared_error" or isinstance(found, PairedEstimates):
             yield metric, found
 
 
@@ -231,11 +285,15 @@ def _of_scores(counts: Floats) -> dict[str, Floats]:
 
 
 def _bounded(
-    names: Sequence[str], of_model: Mapping[str, Mapping[str, Floats]], values: Mapping[str, Mapping[str, float]]
+    names: Sequence[str],
+    of_model: Mapping[str, Mapping[str, Floats]],
+    values: Mapping[str, Mapping[str, float]],
+    degrees: Mapping[str, int | None] | None = None,
 ) -> Iterator[tuple[str, Evidence | Paired]]:
     for name in names:
         label = "roc_auc (bootstrap)" if name == "roc_auc" else name
-        alone = replicates.evidence(values["candidate"][name], of_model["candidate"][name])
+        fewer = (degrees or {}).get(name)
+        alone = replicates.evidence(values["candidate"][name], of_model["candidate"][name], fewer)
         if alone:
             yield label, evidence_from_json(alone["evidence"])
         both = (of_model[model][name] for model in MODELS)
@@ -296,16 +354,41 @@ def _bounds(statistic: Evidence | Paired, candidate: float, baseline: float) -> 
 
 
 def main(arguments: Sequence[str]) -> None:
-    """Print the table: `[draws [bootstrapped draws]]`, 4,000 and 1,000 by default."""
+    """Print the table: `[draws [file [rows …]]]`, 4,000 draws by default.
+
+    What has been simulated is kept in the file, a part of the draws a line, and not simulated again.
+    """
     draws = int(arguments[0]) if arguments else 4_000
-    bootstraps = int(arguments[1]) if len(arguments) > 1 else min(draws, 1_000)
+    file = Path(arguments[1]) if len(arguments) > 1 else None
+    sizes = [int(rows) for rows in arguments[2:]] or ROWS
+    known = [json.loads(line) for line in file.read_text().splitlines()] if file is not None and file.exists() else []
+    done = {(part["rows"], part["late"], part["seed"]) for part in known}
     population = flights()
+    for rows, late in itertools.product(sizes, PREVALENCES):
+        for seed in range(1, 1 + -(-draws // PART)):
+            if (rows, late, seed) in done:
+                continue
+            tallies = simulate(population, rows, late, PART, bootstraps=PART, seed=seed)
+            counted = [[*place, tally.stated, tally.too_low, tally.too_high] for place, tally in tallies.items()]
+            known.append({"rows": rows, "late": late, "seed": seed, "tallies": counted})
+            if file is not None:
+                with file.open("a") as lines:
+                    lines.write(json.dumps(known[-1]) + "\n")
     print(f"population: {len(population.late):,} flights, {population.late.mean():.1%} late; {draws:,} draws")
     print("| rows | late | metric | of | stated | covered | below | above |\n|---|---|---|---|---|---|---|---|")
-    for rows in ROWS:
-        for prevalence in PREVALENCES:
-            for (metric, kind), tally in simulate(population, rows, prevalence, draws, bootstraps=bootstraps).items():
-                share = [tally.coverage, tally.too_low / tally.stated, tally.too_high / tally.stated]
-                numbers = " | ".join(f"{100 * number:.1f}" for number in share)
-                print(f"| {rows:,} | {prevalence:.1%} | {metric} | {kind} | {tally.stated:,} | {numbers} |")
-            sys.stdout.flush()
+    for (rows, late, metric, kind), tally in sorted(summed(known).items()):
+        share = [tally.coverage, tally.too_low / tally.stated, tally.too_high / tally.stated]
+        numbers = " | ".join(f"{100 * number:.1f}" for number in share)
+        print(f"| {rows:,} | {late:.1%} | {metric} | {kind} | {tally.stated:,} | {numbers} |")
+
+
+def summed(parts: Sequence[Mapping[str, Any]]) -> dict[tuple[int, float, str, str], Tally]:
+    """Return the tallies of all parts by (rows, share of late flights, metric, kind of bound)."""
+    found: dict[tuple[int, float, str, str], Tally] = defaultdict(Tally)
+    for part in parts:
+        for metric, kind, stated, too_low, too_high in part["tallies"]:
+            tally = found[part["rows"], part["late"], metric, kind]
+            tally.stated += stated
+            tally.too_low += too_low
+            tally.too_high += too_high
+    return found

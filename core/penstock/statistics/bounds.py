@@ -46,7 +46,8 @@ def lower_bound(evidence: Evidence, confidence: float) -> float | Undecidable:
     Student's t with rows − 1 degrees of freedom, which assumes that the mean of as many rows is about normal; where a
     few huge losses make it skewed, on their side Cantelli's inequality, which holds for any distribution of known
     variance: √(c/(1 − c)) standard errors (core/adr/0010). Roots of means: the roots of those. Bootstrap: t with
-    replicates − 1, as the standard error is itself estimated. `InvalidValue` unless 0 < confidence < 1.
+    replicates − 1, as the standard error is itself estimated, or with fewer degrees where rows tell less of it
+    (`degrees_of_skewed`). `InvalidValue` unless 0 < confidence < 1.
     """
     return _bound(evidence, confidence, -1)
 
@@ -90,7 +91,21 @@ def degrees_of_freedom(evidence: Evidence) -> int | None:
     """Return Student's degrees of freedom of a mean or of bootstrap replicates; None: none are estimated."""
     if isinstance(evidence, Proportion | Auc):
         return None
-    return (evidence.rows if isinstance(evidence, Mean) else evidence.count) - 1
+    if isinstance(evidence, Mean):
+        return evidence.rows - 1
+    return evidence.count - 1 if evidence.degrees_of_freedom is None else evidence.degrees_of_freedom
+
+
+def degrees_of_skewed(rows: int, skewness: float | None) -> int | None:
+    """Return how many degrees of freedom a standard error has that skewed losses of `rows` rows tell; None: unknown.
+
+    Satterthwaite ("An Approximate Distribution of Estimates of Variance Components", Biometrics Bulletin 2, 1946): an
+    estimated variance has 2 / (its squared coefficient of variation), which is 2 rows / (kurtosis − 1); and a kurtosis
+    is at least skewness² + 1 (Pearson 1916).
+    """
+    if skewness is None:
+        return None
+    return max(1, math.floor(min(2 * rows / max(skewness**2, 1e-9), 2**31)))
 
 
 @lru_cache(maxsize=1024)  # both bounds of a mean and of its difference ask the same question

@@ -93,16 +93,22 @@ class RootMean(Mean):
 
 @dataclass(frozen=True)
 class Replicates(_Statistics):
-    """Any estimate with the standard deviation of `count` bootstrap replicates as its standard error."""
+    """Any estimate with the standard deviation of `count` bootstrap replicates as its standard error.
+
+    `degrees_of_freedom`: how well the rows themselves tell that standard error; None: better than `count` - 1.
+    """
 
     kind: ClassVar[str] = "replicates"
     value: float
     standard_error: float
     count: int
+    degrees_of_freedom: int | None = None
 
     def __post_init__(self) -> None:
         _check_counts(self)
         _check_finite(self)
+        if self.degrees_of_freedom is not None and not 1 <= self.degrees_of_freedom < self.count:
+            raise InvalidValue("degrees_of_freedom", self.degrees_of_freedom, "at least 1 and below the count, or none")
 
 
 @dataclass(frozen=True)

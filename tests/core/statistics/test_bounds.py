@@ -9,7 +9,7 @@ import pytest
 from scipy import stats
 
 from penstock.errors import InvalidValue
-from penstock.statistics.bounds import confidence_of, interval, level_of, lower_bound, upper_bound
+from penstock.statistics.bounds import confidence_of, degrees_of_skewed, interval, level_of, lower_bound, upper_bound
 from penstock.statistics.evidence import (
     Auc,
     Bounds,
@@ -57,6 +57,23 @@ def test_a_mean_has_students_bounds() -> None:
 def test_replicates_are_as_many_degrees_of_freedom_less_one() -> None:
     reach = stats.t.ppf(0.95, 199) * 0.015
     assert lower_bound(Replicates(0.31, 0.015, 200), 0.95) == pytest.approx(0.31 - reach)
+
+
+def test_skewed_losses_tell_the_spread_of_a_share_of_squares_with_few_degrees_of_freedom() -> None:
+    """Satterthwaite's, with the least kurtosis that a skewness allows: never more than the losses' own would give."""
+    losses = stats.lognorm(1).rvs(3_000, random_state=1)
+    skewness, kurtosis = stats.skew(losses), stats.kurtosis(losses, fisher=False)
+    degrees = degrees_of_skewed(3_000, skewness)
+    assert degrees == int(6_000 / skewness**2)
+    assert degrees >= 6_000 / (kurtosis - 1)
+    few = Replicates(0.31, 0.015, 200, degrees)
+    assert upper_bound(few, 0.95) == pytest.approx(0.31 + stats.t.ppf(0.95, degrees) * 0.015)
+    assert evidence_from_json(few.to_json()) == few
+    assert degrees_of_skewed(3_000, None) is None
+    assert degrees_of_skewed(10, 50.0) == 1
+    assert (degrees_of_skewed(1_000, 0.0) or 0) > 10**9
+    with pytest.raises(InvalidValue, match="degrees_of_freedom"):
+        Replicates(0.31, 0.015, 200, 0)
 
 
 def test_an_aucs_bounds_are_symmetric_on_the_logit_scale() -> None:

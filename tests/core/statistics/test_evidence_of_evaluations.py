@@ -28,6 +28,7 @@ from penstock.evaluation.tasks.task import Settings
 from penstock.model.data import DataSource
 from penstock.model.evaluations import BASELINE, CANDIDATE, Measurement
 from penstock.ports import Measured
+from penstock.statistics.bounds import degrees_of_skewed
 
 # Nothing reliable can be said about how these spread.
 UNBOUNDED = {"ks_statistic", "calibration_error", "max_error", "best_threshold_f1"}
@@ -327,3 +328,10 @@ def test_numbers_of_a_slice_are_bounded_and_compared_as_those_of_all_rows() -> N
         of_slice = kinds(found, CANDIDATE, name, {"side": "old"})
         assert of_slice == of_all
     assert kinds(found, CANDIDATE, "evidence")["root_mean_squared_error"] == "root_mean"
+    for where in ({}, {"side": "old"}):
+        of = [m for m in found.measurements if m.of == CANDIDATE and m.slice == where]
+        here = {m.metric: m.stats["evidence"] for m in of if "evidence" in m.stats}
+        squares = here["mean_squared_error"]
+        degrees = degrees_of_skewed(squares["rows"], squares["skewness"])
+        expected = None if degrees is None or degrees >= 199 else degrees
+        assert here["r2"]["degrees_of_freedom"] == here["explained_variance"]["degrees_of_freedom"] == expected

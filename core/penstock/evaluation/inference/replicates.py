@@ -19,13 +19,18 @@ Floats = NDArray[np.float64]
 _ENOUGH = 0.95  # of the replicates must be defined: more undefined ones are not chance, and say nothing about spread
 
 
-def evidence(value: float | None, replicates: Floats) -> dict[str, Any]:
-    """Return `Measurement.stats` of an estimate and its replicates: empty where they bound nothing."""
+def evidence(value: float | None, replicates: Floats, degrees: int | None = None) -> dict[str, Any]:
+    """Return `Measurement.stats` of an estimate and its replicates: empty where they bound nothing.
+
+    `degrees` of freedom count where they are fewer than the replicates'.
+    """
     usable = np.isfinite(replicates)
     if value is None or not np.isfinite(value) or usable.mean() < _ENOUGH:
         return {}
     error = float(np.std(replicates[usable], ddof=1))
-    return {"evidence": Replicates(float(value), error, int(usable.sum())).to_json()}
+    count = int(usable.sum())
+    fewer = degrees if degrees is not None and degrees < count - 1 else None
+    return {"evidence": Replicates(float(value), error, count, fewer).to_json()}
 
 
 def paired(candidate: float | None, baseline: float | None, new: Floats, old: Floats) -> dict[str, Any]:

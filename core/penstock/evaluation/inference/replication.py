@@ -125,7 +125,7 @@ class Replication:
             stats = dict(metric.stats)
             own = drawn(metric.metric, of, group) if _finite(metric.value) else None
             if own is not None and "evidence" not in stats:
-                stats |= replicates.evidence(metric.value, own)
+                stats |= replicates.evidence(metric.value, own, stats.get("degrees_of_freedom"))
             theirs = values.get((group, BASELINE, metric.metric))
             if own is not None and of == CANDIDATE and _finite(theirs) and "paired" not in stats:
                 against = drawn(metric.metric, BASELINE, group)

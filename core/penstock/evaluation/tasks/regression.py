@@ -20,6 +20,7 @@ from penstock.evaluation.state.sums import GroupSums, product, squares
 from penstock.evaluation.tasks.losses import LossMeans
 from penstock.evaluation.tasks.task import Found, Settings, Task, TaskState
 from penstock.model.metrics import read_name
+from penstock.statistics.bounds import degrees_of_skewed
 from penstock.statistics.evidence import RootMean
 
 # The loss whose mean each metric is.
@@ -158,10 +159,13 @@ class RegressionState(TaskState):
         yield self._root(means["squared"][group], stats["squared"][group])
         squared = means["squared"][group] * weight
         constant = "" if spread > 0 else ("r2 needs two rows" if rows < 2 else "y is constant")
-        yield Found("r2", None, constant) if constant else Found("r2", 1 - squared / spread)
+        # What the bootstrap can know of the spread of a share of squares is limited by their long tail.
+        degrees = degrees_of_skewed(rows, stats["squared"][group].get("evidence", {}).get("skewness"))
+        tail = {} if degrees is None else {"degrees_of_freedom": degrees}
+        yield Found("r2", None, constant) if constant else Found("r2", 1 - squared / spread, "", tail)
         about_mean = self._error_spread(model, group)
         explained = None if constant else 1 - about_mean / spread
-        yield Found("explained_variance", explained, constant)
+        yield Found("explained_variance", explained, constant, {} if constant else tail)
         yield self._at(0.5, "median_absolute_error", medians[group])
         yield Found("max_error", float(self._largest[model].values[group]))
         for name, parts in wanted:
