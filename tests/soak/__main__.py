@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import sys
 
-from tests.soak import coverage
+from tests.soak import coverage, coverage_of_plans
 
-SIMULATIONS = {"coverage": coverage.main}
+SIMULATIONS = {"coverage": coverage.main, "plans": coverage_of_plans.main}
 
 if __name__ == "__main__":
     name = sys.argv[1] if len(sys.argv) > 1 else ""

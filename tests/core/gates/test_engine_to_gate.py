@@ -66,9 +66,9 @@ def test_a_policy_names_a_metric_of_ones_own_by_declaring_it(tmp_path: Path) -> 
         {"no_worse_than": {"baseline": "champion", "metric": "share_wrong", "margin": 0.1}},
     ]
 
-    def decided(shape: dict[str, Any], **more: Any) -> Any:
+    def decided(shape: dict[str, Any], measured: Any = None, **more: Any) -> Any:
         policy = {"name": "own", "when_no_baseline": "pass", "metrics": {"share_wrong": shape}, "rules": rules, **more}
-        return client.decide(evaluation, policy=policy, model=tiny.MODEL)
+        return client.decide(measured or evaluation, policy=policy, model=tiny.MODEL)
 
     with penstock.connect(f"sqlite:///{tmp_path / 'p.db'}", artifacts=str(tmp_path / "artifacts")) as client:
         with client.open_run(tiny.EXPERIMENT, "own") as run:
@@ -76,14 +76,20 @@ def test_a_policy_names_a_metric_of_ones_own_by_declaring_it(tmp_path: Path) -> 
             evaluation = client.evaluate(
                 model, held_out, task="binary", baseline=tiny.CHAMPION, slices=["side"], metrics=[own]
             )
+            undrawn = client.evaluate(
+                model, held_out, task="binary", slices=["side"], metrics=[own], bootstrap=0, step="undrawn"
+            )
         sound = decided({"better": "lower", "min": 0, "max": 1})
         turned = decided({"better": "higher"})
         narrow = decided({"better": "lower", "min": 0.4, "max": 0.6})
         sure = decided({"better": "lower"}, confidence=0.95)
+        blind = decided({"better": "lower"}, undrawn, confidence=0.95)
 
     assert sound.verdict is Verdict.PASS, sound.reasons
     assert replay(sound) == (sound.verdict, sound.outcomes)
     assert flip_of(sound) is not None
     assert (turned.verdict, {o.cause for o in turned.outcomes[:1]}) == (Verdict.INCONCLUSIVE, {"declared_otherwise"})
     assert (narrow.verdict, narrow.outcomes[0].cause) == (Verdict.INCONCLUSIVE, "out_of_range")
-    assert sure.verdict is Verdict.INCONCLUSIVE  # nothing is known of how far a function can be trusted
+    assert sure.verdict is Verdict.PASS, sure.reasons
+    assert sure.outcomes[0].compared["method"] == "bootstrap t"
+    assert (blind.verdict, blind.outcomes[0].cause) == (Verdict.INCONCLUSIVE, "no_evidence")
