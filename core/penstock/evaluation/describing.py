@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from penstock.errors import InvalidValue
-from penstock.evaluation.digests import RowDigest, Words, row_hashes
+from penstock.evaluation.digests import Nulls, RowDigest, Words, row_hashes
 from penstock.evaluation.overlap import Columns, TrainedOn
 from penstock.evaluation.profile import ProfiledColumn, TimeRange
 from penstock.evaluation.reading import BATCH_ROWS, from_files, read_ahead, read_batches
@@ -58,18 +58,18 @@ class RowSummary:
         names = frozenset(str(name) for name in batch.columns)
         for columns in (self._own(names), *self._trained_on.comparable(names)):
             self._samples.setdefault(columns, HashSample(self._rows_kept))
-        totals: dict[Columns, Words] = {}
+        left_out: dict[Columns, Words] = {}  # the sums of cells that are not among a sample's columns
 
-        def seen(name: str, column: pd.Series[Any], cells: Words) -> None:
-            self._profiles.setdefault(name, ProfiledColumn()).update(column, cells)
+        def seen(name: str, column: pd.Series[Any], cells: Words, nulls: Nulls) -> None:
+            self._profiles.setdefault(name, ProfiledColumn()).update(column, cells, nulls)
             for columns in self._samples:
-                if name in columns and columns != names:
-                    totals[columns] = cells if columns not in totals else totals[columns] + cells
+                if name not in columns:
+                    left_out[columns] = cells if columns not in left_out else left_out[columns] + cells
 
-        whole = self._digest.update(batch, seen)
+        sums, whole = self._digest.update(batch, seen)
         for columns, sample in self._samples.items():
             if columns:
-                sample.update(whole if columns == names else row_hashes(totals[columns]))
+                sample.update(row_hashes(sums - left_out[columns]) if columns in left_out else whole)
         if self._times is not None:
             self._times.update(batch[self._data.time])
         self._widen({str(name): kind for name, kind in batch.dtypes.items()})

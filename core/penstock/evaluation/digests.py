@@ -24,7 +24,8 @@ from numpy.typing import NDArray
 from penstock.errors import InvalidValue
 
 Words = NDArray[np.uint64]
-Seen = Callable[[str, "pd.Series[Any]", Words], None]
+Nulls = NDArray[np.bool_] | None
+Seen = Callable[[str, "pd.Series[Any]", Words, Nulls], None]
 
 _MASK = 2**64 - 1
 _CHUNK = 16_384  # words that stay in the processor's cache
@@ -76,26 +77,38 @@ class RowDigest:
     def __init__(self) -> None:
         self.rows = 0
         self._sums = [0, 0]
+        self._categories: dict[Any, tuple[Any, _Lanes]] = {}  # of the batch before, by column
 
-    def update(self, batch: pd.DataFrame, seen: Seen | None = None) -> Words:
-        """Add the batch's rows and return each row's hash in the first lane.
+    def update(self, batch: pd.DataFrame, seen: Seen | None = None) -> tuple[Words, Words]:
+        """Add the batch's rows; return the sums of each row's cells in the first lane, and `row_hashes` of them.
 
-        `seen` is called with each column's name, the column and its cells' hashes in that lane; `row_hashes` of their
-        sum is what is returned. Raises `InvalidValue` for a column of things that have no content to compare.
+        `seen` is called with each column's name, the column, its cells' hashes in that lane and which are null. Raises
+        `InvalidValue` for a column of things that have no content to compare.
         """
         totals = [np.zeros(len(batch), dtype=np.uint64) for _ in _MIXERS]
         for name, column in batch.items():
             keys = _words(str(name).encode("utf-8", "surrogatepass"), b"column")
-            words = _cells(column)
+            coded = isinstance(column.dtype, pd.CategoricalDtype)
+            nulls = None if coded else nulls_of(column)
+            words = self._coded(column) if coded else _cells(column, nulls)
             for lane, total in enumerate(totals):
                 mixed = words.mixed(lane, keys[lane])
                 total += mixed
                 if seen is not None and lane == 0:
-                    seen(str(name), column, mixed)
+                    seen(str(name), column, mixed, nulls)
         rows = [_mix(total, lane) for lane, total in enumerate(totals)]
         self._sums = [(old + int(new.sum(dtype=np.uint64))) & _MASK for old, new in zip(self._sums, rows, strict=True)]
         self.rows += len(batch)
-        return rows[0]
+        return totals[0], rows[0]
+
+    def _coded(self, column: pd.Series[Any]) -> _Lanes:
+        """Return the cells of categories; whose words are known where the batch before had the same ones."""
+        categories = column.cat.categories
+        known, words = self._categories.get(column.name, (None, None))
+        if words is None or known is not categories:
+            words = _cells(pd.Series(categories), None)
+            self._categories[column.name] = categories, words
+        return words.coded(column.cat.codes.to_numpy())
 
     def merge(self, other: RowDigest) -> None:
         """Add the rows of another digest."""
@@ -120,7 +133,7 @@ def row_hashes(total: Words) -> Words:
     return _mix(total, 0)
 
 
-def nulls_of(column: pd.Series[Any]) -> NDArray[np.bool_] | None:
+def nulls_of(column: pd.Series[Any]) -> Nulls:
     """Return which cells are null; None where none is."""
     kind = column.dtype
     if isinstance(kind, np.dtype) and kind.kind in "biu":
@@ -156,14 +169,12 @@ class _Lanes(NamedTuple):
         return words if self.codes is None else words[self.codes]
 
 
-def _cells(column: pd.Series[Any]) -> _Lanes:
+def _cells(column: pd.Series[Any], nulls: Nulls) -> _Lanes:
     """Return each cell's value as words: equal values give equal words, whatever type holds them.
 
     1, 1.0 and True are equal, -0.0 is 0, and a timestamp is its instant whatever its unit; "1" is not 1.
     """
     kind = column.dtype
-    if isinstance(kind, pd.CategoricalDtype):
-        return _cells(pd.Series(kind.categories)).coded(column.cat.codes.to_numpy())
     types = pd.api.types
     if types.is_bool_dtype(kind) or types.is_integer_dtype(kind):
         unsigned = types.is_unsigned_integer_dtype(kind)
@@ -174,7 +185,6 @@ def _cells(column: pd.Series[Any]) -> _Lanes:
         words = _instants(column)
     else:
         return _objects(column)
-    nulls = nulls_of(column)
     if nulls is None:
         return _Lanes(words, words)
     return _Lanes(*(np.where(nulls, np.uint64(null), words) for null in _NULL))

@@ -7,13 +7,14 @@ import math
 import re
 from collections.abc import Mapping
 from decimal import Decimal
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from penstock.errors import InvalidValue
-from penstock.evaluation.digests import Words, nulls_of
+from penstock.evaluation.digests import Nulls, Words
 from penstock.evaluation.sketch import EVERYTHING, HashSample, distinct_hashes
 from penstock.model.data import ColumnProfile
 
@@ -38,13 +39,13 @@ class ProfiledColumn:
         self._bounds: Bounds = None
         self._has_order = True
         self._distinct = HashSample(DISTINCT_COUNTED)
+        self._categories = _Categories(None, np.empty(0, dtype=np.intp), None, None)
 
-    def update(self, column: pd.Series[Any], cells: Words) -> None:
-        """Add cells with their hashes."""
+    def update(self, column: pd.Series[Any], cells: Words, nulls: Nulls) -> None:
+        """Add cells with their hashes; `nulls` says which are null, but of categories, which know their own."""
         if isinstance(column.dtype, pd.CategoricalDtype):
             self._update_categories(column.cat, cells)
             return
-        nulls = nulls_of(column)
         found = len(column) if nulls is None else int(np.count_nonzero(~nulls))
         self.nulls += len(column) - found
         if found == 0:
@@ -62,15 +63,18 @@ class ProfiledColumn:
         present = np.flatnonzero(counts[1:])
         if not len(present):
             return
-        place = np.empty(len(categories) + 1, dtype=np.intp)
-        place[codes] = np.arange(len(codes))  # a null is -1, the last
-        hashes = self._distinct.chosen(cells[place[present]])
-        self._distinct.update(distinct_hashes(hashes, DISTINCT_COUNTED))
         self._values += len(codes) - int(counts[0])
-        values, counts = pd.Series(categories.take(present)), counts[1:][present]
-        bounds, total = _summed(values)
+        known = self._categories
+        if categories is not known.all or not np.array_equal(present, known.present):
+            place = np.empty(len(categories) + 1, dtype=np.intp)
+            place[codes] = np.arange(len(codes))  # a null is -1, the last
+            self._distinct.update(self._distinct.chosen(cells[place[present]]))
+            values = pd.Series(categories.take(present))
+            bounds, total = _summed(values)
+            numbers = None if total is None else values.to_numpy(dtype=np.float64)
+            known = self._categories = _Categories(categories, present, bounds, numbers)
         with np.errstate(invalid="ignore", over="ignore"):
-            self._add(bounds, None if total is None else float(values.to_numpy(dtype=np.float64) @ counts))
+            self._add(known.bounds, None if known.numbers is None else float(known.numbers @ counts[1:][present]))
 
     def merge(self, other: ProfiledColumn) -> None:
         """Add another profile of the same column."""
@@ -125,6 +129,15 @@ class ProfiledColumn:
         bounds = [_unpacked(bound) for bound in packed["bounds"]]
         self._bounds = (bounds[0], bounds[1]) if bounds else None
         self._distinct.unpack(packed["distinct"])
+
+
+class _Categories(NamedTuple):
+    """The categories of the batch before, which of them were there, their bounds and, if they are numbers, these."""
+
+    all: Any
+    present: NDArray[np.intp]
+    bounds: Bounds
+    numbers: NDArray[np.float64] | None
 
 
 def _summed(values: pd.Series[Any]) -> tuple[Bounds, float | None]:

@@ -52,7 +52,7 @@ class HashSample:
 
     def chosen(self, hashes: Words) -> Words:
         """Return those of `hashes` that may still get into the sample."""
-        return hashes if self._bound == EVERYTHING else hashes[hashes < np.uint64(self._bound)]
+        return hashes if self._bound == EVERYTHING else hashes[np.flatnonzero(hashes < np.uint64(self._bound))]
 
     def merge(self, other: HashSample) -> None:
         """Add what another sample has seen; its limit must be the same."""
@@ -126,7 +126,9 @@ class HashSample:
 
 
 def distinct_hashes(hashes: Words, limit: int) -> Words:
-    """Return each hash once; of more than `limit` distinct ones at least the `limit` + 1 smallest."""
+    """Return every distinct hash, once if there are many; of more than `limit` at least the `limit` + 1 smallest."""
+    if len(hashes) <= limit:
+        return hashes
     if len(pd.unique(hashes[:_LOOKED_AT])) < _LOOKED_AT // 2:
         return pd.unique(hashes)  # few values, many times each: sorting would take longer
     # Hashes are spread evenly: those below twice the share wanted hold enough, unless many stand there repeatedly.

@@ -104,7 +104,7 @@ def part_codes(part: SlicePart, batch: pd.DataFrame) -> tuple[NDArray[np.intp], 
         raise _too_many(Slicing((part,)))
     if len(codes) and codes.min() < 0:
         codes[codes < 0] = len(values)
-    return codes, [*(_text(value) for value in values), NULL]
+    return codes, [*(_text(value) for value in values.tolist()), NULL]
 
 
 def _too_many(slicing: Slicing) -> InvalidValue:

@@ -33,7 +33,7 @@ def keys_of_rows(source: str, first: int, rows: int) -> Keys:
 
 def keys_of_values(values: NDArray[Any]) -> Keys:
     """Return keys of the rows' ids, or of the groups they belong to: one key for each distinct value."""
-    return _mixed(RowDigest().update(pd.DataFrame({"key": values})).copy())
+    return _mixed(RowDigest().update(pd.DataFrame({"key": values}))[1])
 
 
 def poisson_weights(keys: Keys, replicates: int = REPLICATES) -> NDArray[np.float64]:
