@@ -7,6 +7,7 @@ with a baseline makes them; and only of ROC AUC, log loss and accuracy on arrays
 from __future__ import annotations
 
 import sys
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,7 @@ import pandas as pd
 from sklearn import metrics as sk
 from sklearn.linear_model import LogisticRegression
 
-from tests.benchmarks.evaluation import FEATURES, Given, best, classifier_floor, frame_of
+from tests.benchmarks.evaluation import FEATURES, Given, classifier_floor, frame_of, in_turn
 
 ROWS = (100_000, 1_000_000)
 REPLICATES = 200
@@ -83,16 +84,21 @@ def main() -> None:
         frame = frame_of(rows)
         train = frame[:5000]
         models = [LogisticRegression(C=c).fit(train[FEATURES], train["late"]) for c in (1.0, 0.003)]
-        floor = best(lambda m=models, f=frame: floor_of(m, f)).cpu  # type: ignore[misc]
-        for replicates in (0, REPLICATES):
-            ours = best(lambda m=models, f=frame, r=replicates: whole(m, f, r)).cpu  # type: ignore[misc]
-            print(
-                f"{f'{rows:,} rows, two models, {replicates} replicates':52}{floor:9.3f}{ours:9.3f}{ours / floor:9.2f}"
-            )
         label, scores = frame["late"].to_numpy(), [model.predict_proba(frame[FEATURES])[:, 1] for model in models]
-        floor = best(lambda y=label, s=scores: three_metrics(y, s)).cpu  # type: ignore[misc]
-        ours = best(lambda y=label, s=scores: three_bootstrapped(y, s)).cpu  # type: ignore[misc]
-        print(f"{f'{rows:,} rows, on arrays: AUC, log loss, accuracy':52}{floor:9.3f}{ours:9.3f}{ours / floor:9.2f}")
+        works = {
+            "floor": partial(floor_of, models, frame),
+            **{
+                f"two models, {replicates} replicates": partial(whole, models, frame, replicates)
+                for replicates in (0, REPLICATES)
+            },
+            "arrays": partial(three_metrics, label, scores),
+            "on arrays: AUC, log loss, accuracy": partial(three_bootstrapped, label, scores),
+        }
+        taken = in_turn(works, 3)
+        bases = [taken.pop("floor")] * 2 + [taken.pop("arrays")]
+        for (what, ours), floor in zip(taken.items(), bases, strict=True):
+            ratio = ours.cpu / floor.cpu
+            print(f"{f'{rows:,} rows, {what}':52}{floor.cpu:9.3f}{ours.cpu:9.3f}{ratio:9.2f}", flush=True)
 
 
 if __name__ == "__main__":

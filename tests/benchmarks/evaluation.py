@@ -1,17 +1,23 @@
 """Evaluation against its floor: predict, then the same scikit-learn metrics on arrays in memory, in one process.
 
-`python -m tests.benchmarks.evaluation [rows …]` prints the table; `--parquet ROWS` measures predictions given in a
-Parquet file larger than memory: peak memory of a fresh process, and throughput as a share of only scanning the file.
+`python -m tests.benchmarks.evaluation [rows …]` prints the table, medians of turns in which floor and engine alternate;
+with `--mlflow PYTHON`, an environment's interpreter, also `mlflow.models.evaluate` on the same rows and model, against
+the floor there. `--parquet ROWS` measures predictions given in a Parquet file larger than memory: peak memory of a
+fresh process, and throughput as a share of only scanning the file; given several times it shows how both grow.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
+import os
+import statistics
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -116,33 +122,78 @@ class Taken(NamedTuple):
     cpu: float
 
 
-def best(work: Callable[[], Any], repeats: int = 3) -> Taken:
-    """Return the least of some repeats, of either kind."""
-    walls, cpus = [], []
-    for _ in range(repeats):
-        wall, cpu = time.perf_counter(), time.process_time()
-        work()
-        walls.append(time.perf_counter() - wall)
-        cpus.append(time.process_time() - cpu)
-    return Taken(min(walls), min(cpus))
+def in_turn(works: Mapping[str, Callable[[], Any]], turns: int) -> dict[str, Taken]:
+    """Return the medians of so many turns, after one to warm up, in each of which every work is done once."""
+    taken: dict[str, list[Taken]] = {name: [] for name in works}
+    for turn in range(turns + 1):
+        for name, work in works.items():
+            wall, cpu = time.perf_counter(), time.process_time()
+            work()
+            if turn:
+                taken[name].append(Taken(time.perf_counter() - wall, time.process_time() - cpu))
+    return {name: Taken(*map(statistics.median, zip(*times, strict=True))) for name, times in taken.items()}
 
 
-def compare(rows: int, repeats: int = 3) -> dict[str, tuple[Taken, Taken]]:
-    """Return (floor, ours) by what was done."""
-    plain, sliced = frame_of(rows), frame_of(rows, sliced=True)
-    train = plain[:5000]
+def models_of(frame: pd.DataFrame) -> list[tuple[str, Callable[[Any, pd.DataFrame], None], Any, str, str]]:
+    """Return (name, floor, fitted estimator, label, task) of what is measured."""
+    train = frame[:5000]
     classifier = LogisticRegression().fit(train[FEATURES], train["late"])
     regressor = HistGradientBoostingRegressor(max_iter=50).fit(train[FEATURES], train["delay"])
-    found = {}
-    for name, floor, estimator, label, task in (
+    return [
         ("classifier", classifier_floor, classifier, "late", "binary"),
         ("regressor", regressor_floor, regressor, "delay", "regression"),
-    ):
-        base = best(lambda floor=floor, estimator=estimator: floor(estimator, plain), repeats)  # type: ignore[misc]
-        for what, frame, slices in ((name, plain, []), (f"{name}, 10 slicing columns", sliced, SLICES)):
-            ours = best(lambda f=frame, s=slices, e=estimator, t=task, y=label: engine_of(e, f, y, t, s), repeats)  # type: ignore[misc]
-            found[what] = base, ours
+    ]
+
+
+def compare(rows: int, turns: int = 3) -> dict[str, tuple[Taken, Taken]]:
+    """Return (floor, ours) by what was done."""
+    plain, sliced = frame_of(rows), frame_of(rows, sliced=True)
+    found: dict[str, tuple[Taken, Taken]] = {}
+    for name, floor, estimator, label, task in models_of(plain):
+        works = {
+            "floor": partial(floor, estimator, plain),
+            name: partial(engine_of, estimator, plain, label, task, []),
+            f"{name}, 10 slicing columns": partial(engine_of, estimator, sliced, label, task, SLICES),
+        }
+        taken = in_turn(works, turns)
+        base = taken.pop("floor")
+        found |= {what: (base, ours) for what, ours in taken.items()}
     return found
+
+
+MLFLOW = """
+import json, logging, os, sys, tempfile, time
+rows, turns = int(sys.argv[1]), int(sys.argv[2])
+with tempfile.TemporaryDirectory() as scratch:
+    os.chdir(scratch)
+    import mlflow
+    from tests.benchmarks.evaluation import FEATURES, frame_of, in_turn, models_of
+    logging.disable(logging.WARNING)
+    mlflow.set_tracking_uri(f"sqlite:///{scratch}/mlflow.db")
+    frame, found = frame_of(rows), {}
+    for name, floor, estimator, label, task in models_of(frame):
+        with mlflow.start_run():
+            uri = mlflow.sklearn.log_model(estimator, name=name, serialization_format="cloudpickle").model_uri
+        kind, data = ("classifier" if task == "binary" else "regressor"), frame[[*FEATURES, label]]
+        plain = {"log_model_explainability": False, "log_explainer": False}
+        def evaluate():
+            with mlflow.start_run():
+                mlflow.models.evaluate(uri, data, targets=label, model_type=kind, evaluator_config=plain)
+        works = {"floor": lambda: floor(estimator, frame), "mlflow": evaluate}
+        found[name] = in_turn(works, turns)
+    print(json.dumps(found))
+    os.chdir("/")
+"""
+
+
+def of_mlflow(python: str, rows: int, turns: int = 3) -> dict[str, tuple[Taken, Taken]]:
+    """Return (floor, MLflow) by model: both in one process of an environment that has it, on the same rows."""
+    command = [python, "-c", MLFLOW, str(rows), str(turns)]
+    root = str(Path(__file__).parents[2])
+    environment = {**os.environ, "PYTHONPATH": root}
+    done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, env=environment)
+    found = json.loads(done.stdout.splitlines()[-1])
+    return {name: (Taken(*taken["floor"]), Taken(*taken["mlflow"])) for name, taken in found.items()}
 
 
 def write_parquet(path: Path, rows: int) -> None:
@@ -210,11 +261,19 @@ def parquet(rows: int) -> dict[str, tuple[float, float]]:
         return {what: in_a_process(path, what) for what in ("scan", "measure", "measure with digest")}
 
 
+def _print(rows: int, found: Mapping[str, tuple[Taken, Taken]]) -> None:
+    for what, (floor, taken) in found.items():
+        ratios = f"{taken.wall / floor.wall:9.2f}{taken.cpu / floor.cpu:9.2f}"
+        print(f"{f'{rows:,} rows, {what}':42}{floor.wall:9.3f}{taken.wall:9.3f}{ratios}", flush=True)
+
+
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("rows", type=int, nargs="*", default=[1_000, 100_000, 1_000_000])
     parser.add_argument("--parquet", type=int, action="append", default=[])
+    parser.add_argument("--turns", type=int, default=3)
+    parser.add_argument("--mlflow", help="the python of an environment with MLflow")
     parser.add_argument("--only", nargs=2, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.only:
@@ -226,16 +285,19 @@ def main() -> None:
         seconds = time.perf_counter() - start
         print(seconds, peak_mebibytes())
         return
-    print(f"{'':42}{'floor s':>9}{'ours s':>9}{'x floor':>9}{'CPU':>9}")
+    if not arguments.parquet:
+        print(f"{'':42}{'floor s':>9}{'s':>9}{'x floor':>9}{'CPU':>9}")
     for rows in arguments.rows if not arguments.parquet else []:
-        for what, (floor, ours) in compare(rows).items():
-            ratios = f"{ours.wall / floor.wall:9.2f}{ours.cpu / floor.cpu:9.2f}"
-            print(f"{f'{rows:,} rows, {what}':42}{floor.wall:9.3f}{ours.wall:9.3f}{ratios}")
+        _print(rows, compare(rows, arguments.turns))
+        if arguments.mlflow:
+            theirs = of_mlflow(arguments.mlflow, rows, arguments.turns)
+            _print(rows, {f"{name}, MLflow": taken for name, taken in theirs.items()})
     for rows in arguments.parquet:
         found = parquet(rows)
         for what, (seconds, mebibytes) in found.items():
-            share = found["scan"][0] / seconds
-            print(f"{f'{rows:,} rows of Parquet, {what}':42}{seconds:9.2f} s{mebibytes:9.0f} MiB{share:9.0%} of scan")
+            share, each = found["scan"][0] / seconds, seconds / rows * 1e9
+            figures = f"{seconds:9.2f} s{each:8.0f} ns a row{mebibytes:7.0f} MiB{share:7.0%} of scan"
+            print(f"{f'{rows:,} rows of Parquet, {what}':52}{figures}", flush=True)
 
 
 if __name__ == "__main__":
