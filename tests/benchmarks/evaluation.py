@@ -232,16 +232,23 @@ def measure_parquet(path: Path, digest: bool) -> Any:
     return MeasuringEngine().measure(None, data, task="binary")
 
 
-def in_a_process(path: Path, what: str) -> tuple[float, float]:
-    """Return wall time in seconds and peak memory in MiB of a fresh process that scans or measures the file."""
+class Process(NamedTuple):
+    """What a fresh process took to scan or to measure a file, its imports aside; and its peak memory, all in all."""
+
+    taken: Taken
+    mebibytes: float
+
+
+def in_a_process(path: Path, what: str) -> Process:
+    """Scan or measure the file in a fresh process."""
     done = subprocess.run(
         [sys.executable, "-m", "tests.benchmarks.evaluation", "--only", what, str(path)],
         check=True,
         capture_output=True,
         text=True,
     )
-    seconds, mebibytes = done.stdout.split()
-    return float(seconds), float(mebibytes)
+    wall, cpu, mebibytes = map(float, done.stdout.split())
+    return Process(Taken(wall, cpu), mebibytes)
 
 
 def peak_mebibytes() -> float:
@@ -252,8 +259,8 @@ def peak_mebibytes() -> float:
     return 0.0
 
 
-def parquet(rows: int) -> dict[str, tuple[float, float]]:
-    """Return (seconds, peak MiB) of scanning a Parquet file of so many rows, and of measuring what is in it."""
+def parquet(rows: int) -> dict[str, Process]:
+    """Return what scanning a Parquet file of so many rows takes, and measuring what is in it."""
     with tempfile.TemporaryDirectory() as scratch:
         path = Path(scratch) / "rows.parquet"
         write_parquet(path, rows)
@@ -280,10 +287,9 @@ def main() -> None:
         what, path = arguments.only
         import penstock.evaluation.engine  # noqa: F401
 
-        start = time.perf_counter()
+        start, cpu = time.perf_counter(), time.process_time()
         scan(Path(path)) if what == "scan" else measure_parquet(Path(path), what != "measure")
-        seconds = time.perf_counter() - start
-        print(seconds, peak_mebibytes())
+        print(time.perf_counter() - start, time.process_time() - cpu, peak_mebibytes())
         return
     if not arguments.parquet:
         print(f"{'':42}{'floor s':>9}{'s':>9}{'x floor':>9}{'CPU':>9}")
@@ -294,9 +300,11 @@ def main() -> None:
             _print(rows, {f"{name}, MLflow": taken for name, taken in theirs.items()})
     for rows in arguments.parquet:
         found = parquet(rows)
-        for what, (seconds, mebibytes) in found.items():
-            share, each = found["scan"][0] / seconds, seconds / rows * 1e9
-            figures = f"{seconds:9.2f} s{each:8.0f} ns a row{mebibytes:7.0f} MiB{share:7.0%} of scan"
+        floor = found["scan"].taken
+        for what, (taken, mebibytes) in found.items():
+            shares = f"{floor.wall / taken.wall:7.0%} of scan{floor.cpu / taken.cpu:7.0%} of its CPU"
+            each = taken.wall / rows * 1e9
+            figures = f"{taken.wall:9.2f} s{each:8.0f} ns a row{mebibytes:7.0f} MiB{shares}"
             print(f"{f'{rows:,} rows of Parquet, {what}':52}{figures}", flush=True)
 
 

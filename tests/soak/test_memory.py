@@ -14,5 +14,5 @@ def test_a_hundred_million_rows_need_no_more_memory_than_ten() -> None:
     """Peaks of resident memory of fresh processes that do nothing else; the file is as long as the rows."""
     short, long = parquet(10_000_000), parquet(100_000_000)
     for what in ("measure", "measure with digest"):
-        assert long[what][1] <= MOST_MEBIBYTES, what
-        assert long[what][1] <= 1.25 * short[what][1], what
+        assert long[what].mebibytes <= MOST_MEBIBYTES, what
+        assert long[what].mebibytes <= 1.25 * short[what].mebibytes, what
