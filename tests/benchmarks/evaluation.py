@@ -188,7 +188,7 @@ with tempfile.TemporaryDirectory() as scratch:
 
 def of_mlflow(python: str, rows: int, turns: int = 3) -> dict[str, tuple[Taken, Taken]]:
     """Return (floor, MLflow) by model: both in one process of an environment that has it, on the same rows."""
-    command = [python, "-c", MLFLOW, str(rows), str(turns)]
+    command = [python, "-W", "ignore", "-c", MLFLOW, str(rows), str(turns)]
     root = str(Path(__file__).parents[2])
     environment = {**os.environ, "PYTHONPATH": root}
     done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, env=environment)

@@ -43,6 +43,7 @@ class GroupCodes:
         self.rows = rows
         self.columns = tuple(columns)
         self.size = size
+        self._known: dict[tuple[int, int], Any] = {}  # every sum of a batch is over the same parts
 
     @cached_property
     def _crosses(self) -> list[_Cross]:
@@ -98,17 +99,24 @@ class GroupCodes:
         """Return the sums of `values` (quantities, rows of `part`) by group, of shape (groups, quantities)."""
         found = np.zeros((self.size, len(values)))
         if self.columns:
-            codes = self._matrix[part]
-            starts = np.arange(0, codes.size + 1, codes.shape[1], dtype=np.int32)
             sizes = [cross.size for cross in self._crosses]
-            matrix = scipy.sparse.csr_matrix(
-                (np.ones(codes.size), codes.ravel(), starts), shape=(len(codes), sum(sizes)), copy=False
-            )
-            crossed = np.split(np.asarray(matrix.T @ np.ascontiguousarray(values.T)), np.cumsum(sizes)[:-1])
+            members = self._members(part, sum(sizes))
+            crossed = np.split(np.asarray(members @ np.ascontiguousarray(values.T)), np.cumsum(sizes)[:-1])
             for cross, sums in zip(self._crosses, crossed, strict=True):
                 cross.add(found, sums)
         found[0] = values.sum(axis=1)
         return found
+
+    def _members(self, part: slice, size: int) -> Any:
+        """Return a sparse matrix of 0 and 1: which combinations the rows of `part` are in, (size, rows)."""
+        place = part.start, part.stop
+        if place not in self._known:
+            codes = self._matrix[part]
+            starts = np.arange(0, codes.size + 1, codes.shape[1], dtype=np.int32)
+            ones = np.ones(codes.size)
+            rows = scipy.sparse.csr_matrix((ones, codes.ravel(), starts), shape=(len(codes), size), copy=False)
+            self._known[place] = rows.T
+        return self._known[place]
 
     def take(self, rows: slice) -> GroupCodes:
         """Return the groups of the chosen rows."""
