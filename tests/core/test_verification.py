@@ -33,7 +33,7 @@ def sound(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def _tampered(sound: Path, tmp_path: Path, change: Callable[[sqlite3.Connection], None]) -> str:
+def _tampered(sound: Path, tmp_path: Path, change: Callable[[sqlite3.Connection], object]) -> str:
     """Copy the store and change it as somebody with a shell would: triggers and foreign keys out of the way."""
     path = tmp_path / "penstock.db"
     shutil.copy(sound / "penstock.db", path)
@@ -80,6 +80,18 @@ def test_a_record_that_no_longer_says_what_the_ledger_says_is_named(
         connection.execute(statement)
 
     assert check in _found(_tampered(sound, tmp_path, change), sound)
+
+
+def test_a_decision_that_an_earlier_code_put_in_other_words_is_sound(sound: Path, tmp_path: Path) -> None:
+    def reworded(code: str) -> list[str]:
+        document = f"replace(replace(document, 'must be', 'should be'), 'penstock 0.1', '{code}')"
+        (tmp_path / code).mkdir()
+        tampered = _tampered(
+            sound, tmp_path / code, lambda connection: connection.execute(f"UPDATE decisions SET document = {document}")
+        )
+        return _found(tampered, sound)
+
+    assert (set(reworded("penstock 0.1")), reworded("penstock 0.0")) == ({"replay"}, [])
 
 
 def test_a_tail_cut_off_with_its_head_is_found_against_an_anchor_only(sound: Path, tmp_path: Path) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
@@ -41,6 +41,10 @@ class RuleOutcome:
     cause: str = ""
     compared: Mapping[str, Any] = field(default_factory=dict)
     parts: tuple[RuleOutcome, ...] = ()
+
+    def without_words(self) -> RuleOutcome:
+        """Return it without its sentences: a later code may say the same in others."""
+        return replace(self, reason="", parts=tuple(part.without_words() for part in self.parts))
 
     def to_json(self) -> dict[str, Any]:
         """Return plain JSON."""
@@ -116,6 +120,11 @@ class GateDecision:
     def passed(self) -> bool:
         """Whether the gate opens."""
         return self.verdict is Verdict.PASS
+
+    def came_out_as(self, verdict: Verdict, outcomes: Sequence[RuleOutcome]) -> bool:
+        """Whether deciding again came to the same verdict by the same outcomes, causes and numbers."""
+        same = [one.without_words() for one in self.outcomes] == [one.without_words() for one in outcomes]
+        return same and verdict is self.verdict
 
     @property
     def reasons(self) -> str:

@@ -29,6 +29,7 @@ from penstock.services.references import check_belongs, id_in
 from penstock.services.wiring import Wiring
 
 STEP = "decide"
+CODE_VERSION = f"penstock {__version__}"
 _TRIES = 50
 
 T = TypeVar("T")
@@ -160,7 +161,7 @@ def _judge(
         baseline_version=version,
         alias_generation=generation,
         no_baseline=version is None,
-        code_version=f"penstock {__version__}",
+        code_version=CODE_VERSION,
         inputs=decision_inputs(policy, evaluation, context),
         actor=wiring.actor.to_json(),
         sequence=look.sequence,

@@ -59,7 +59,7 @@ class PolicyDiff:
 def replay_of(decision: GateDecision) -> Replayed:
     """Recompute a decision from its own record alone."""
     verdict, outcomes = replay(decision)
-    identical = (verdict, outcomes) == (decision.verdict, decision.outcomes)
+    identical = decision.came_out_as(verdict, outcomes)
     return Replayed(decision.decision_id, decision.verdict, verdict, outcomes, identical)
 
 
