@@ -37,18 +37,18 @@ def on_task_instance_failed(previous_state: Any, task_instance: Any, error: Any)
 
 @hookimpl  # type: ignore[untyped-decorator]
 def on_dag_run_success(dag_run: Any, msg: str) -> None:
-    """End what tasks of this DAG run have left open."""
+    """End what tasks of this DAG run have left open: attempts, and runs in which nobody works."""
     _end_dead(_of_dag_run(dag_run))
 
 
 @hookimpl  # type: ignore[untyped-decorator]
 def on_dag_run_failed(dag_run: Any, msg: str) -> None:
-    """End what tasks of this DAG run have left open."""
+    """End what tasks of this DAG run have left open: attempts, and runs in which nobody works."""
     _end_dead(_of_dag_run(dag_run))
 
 
 def end_dead(conn_id: str, coordinates: Mapping[str, Any]) -> int:
-    """End the attempts begun at `coordinates` in one store; return how many there were."""
+    """End the attempts begun, and the runs left open, at `coordinates` in one store; return how many."""
     from penstock_airflow.hooks import PenstockHook
 
     with PenstockHook(conn_id).get_client({"orchestrator": "airflow", "listener": True}) as client:

@@ -257,6 +257,36 @@ def test_what_a_task_left_open_that_died_without_a_word_is_ended_as_airflow_lear
         assert details.run.reason == "step train: attempt 1 died with its task"
 
 
+@pytest.mark.parametrize("event", ["success", "failed"])
+def test_a_run_whose_opening_died_before_its_answer_is_ended_when_its_dag_run_is_over(store: str, event: str) -> None:
+    from airflow.listeners.listener import get_listener_manager
+
+    airflow_home.plug_in()
+
+    def opening(task_id: str, key: str) -> OpenRunOperator:
+        return OpenRunOperator(task_id=task_id, experiment=EXPERIMENT, key=key)
+
+    with penstock.connect(store) as client:
+        child = os.fork()
+        if child == 0:
+            opening("open_run", "half").execute(context("open_run"))
+            os.kill(os.getpid(), signal.SIGKILL)
+        os.waitpid(child, 0)
+        other = context("open_run")
+        other["ti"].run_id = "another"
+        opening("open_run", "other").execute(other)
+        dag_run = SimpleNamespace(dag_id="retraining", run_id="manual__1")
+        getattr(get_listener_manager().hook, f"on_dag_run_{event}")(dag_run=dag_run, msg="")
+        until = time.monotonic() + 10
+        while all(run.status.value == "RUNNING" for run in client.list_runs(EXPERIMENT)) and time.monotonic() < until:
+            time.sleep(0.02)
+        ended = {run.key.partition: (run.status.value, run.reason) for run in client.list_runs(EXPERIMENT)}
+    assert ended == {
+        "half": ("KILLED", "left open by what had opened it, which is over"),
+        "other": ("RUNNING", ""),
+    }
+
+
 def test_a_listener_that_cannot_reach_the_store_holds_up_and_breaks_nothing() -> None:
     from airflow.listeners.listener import get_listener_manager
 

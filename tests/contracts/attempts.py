@@ -145,6 +145,30 @@ class AttemptsContract:
         assert store.get_run(run.run_id).reason == "step beside: attempt 1 died with its task"
         unchanged(store, lambda: store.renew_lease(beside), Fenced)
 
+    def test_a_run_that_what_is_dead_had_opened_is_ended_unless_somebody_works_in_it(
+        self, store: MetadataStore
+    ) -> None:
+        dead = {"dag": "d", "try": 1}
+        mine, busy, theirs = (
+            store.open_run(samples.new_run(name, source=source))[0]
+            for name, source in (("mine", {**dead, "pid": 7}), ("busy", dead), ("theirs", {"dag": "d", "try": 2}))
+        )
+        begun(store, busy.run_id, host={"dag": "another"})
+        store.end_attempt(done(begun(store, mine.run_id, host={"dag": "another"})))
+        assert [(found.step.run_id, found.attempt, found.run_ended) for found in store.reap(ACTOR, dead)] == [
+            (mine.run_id, 0, True)
+        ]
+        assert [store.get_run(run.run_id).status for run in (mine, busy, theirs)] == ["KILLED", "RUNNING", "RUNNING"]
+        assert store.get_run(mine.run_id).reason == "left open by what had opened it, which is over"
+        assert store.reap(ACTOR, dead) == []
+
+    def test_a_run_that_is_opened_again_has_its_deadline_again(self, store: MetadataStore) -> None:
+        run = opened(store, "again")
+        store.end_run(run.run_id, RunStatus.FAILED, "", ACTOR)
+        store.open_run(samples.new_run("again", deadline_s=0.0))
+        time.sleep(0.005)
+        assert [found.step.run_id for found in store.reap(ACTOR)] == [run.run_id]
+
     def test_a_run_past_its_deadline_is_reaped_unless_somebody_works_in_it(self, store: MetadataStore) -> None:
         run = store.open_run(samples.new_run("late", deadline_s=0.0))[0]
         busy = store.open_run(samples.new_run("busy", deadline_s=0.0))[0]

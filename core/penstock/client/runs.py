@@ -70,7 +70,8 @@ class Runs(OnWiring):
 
         A run past its `deadline_s` with nobody working on it is ended too. What was reaped ends KILLED, on record, and
         can be carried on with. Run it from time to time: `penstock runs reap`. With `dead`, coordinates as `connect`'s
-        `host` had them, instead the attempts made there are ended: an orchestrator has seen them die.
+        `host` had them, instead the attempts made there are ended, and the runs opened there in which nobody works: an
+        orchestrator has seen them die.
         """
         return tracking.reap(self.wiring, dead)
 

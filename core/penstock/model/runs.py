@@ -227,9 +227,16 @@ class StepSummary:
     error: str = ""
 
 
+LEFT_OPEN = "left open by what had opened it, which is over"
+"""Why a run was ended in which nobody was working."""
+
+
 @dataclass(frozen=True)
 class Lapsed:
-    """An attempt that the reaper ended because its lease had run out, and whether its run was ended with it."""
+    """An attempt that the reaper ended because its lease had run out, and whether its run was ended with it.
+
+    Of a run that was ended although nobody had begun in it: attempt 0 of a step without a name.
+    """
 
     step: StepId
     attempt: int

@@ -58,8 +58,9 @@ class RunRecords(Protocol):
 
         With `dead` instead those, lease or not, whose `host` holds all these coordinates: an orchestrator has seen them
         die.
-        A RUNNING run that is left without a live attempt, and lost one this way or is past its deadline, ends KILLED
-        with its `run_ended` event. Each run is one transaction. What comes back later finds itself fenced.
+        A RUNNING run that is left without a live attempt, and lost one this way, is past its deadline or was opened by
+        what is dead (its `source` holds these coordinates), ends KILLED with its `run_ended` event. Each run is one
+        transaction. What comes back later finds itself fenced.
         """
         ...
 

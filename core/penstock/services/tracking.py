@@ -115,7 +115,8 @@ def close_run(wiring: Wiring, run: object, status: RunStatus | str = RunStatus.F
 def reap(wiring: Wiring, dead: Mapping[str, Any] | None = None) -> Sequence[Lapsed]:
     """End what has lapsed: attempts silent for longer than their lease, and the runs left without anybody.
 
-    With `dead` instead the attempts at these coordinates of an orchestrator that has seen them die.
+    With `dead` instead the attempts at these coordinates of an orchestrator that has seen them die, and the runs opened
+    there in which nobody works.
     """
     if dead is not None and not dead:
         raise InvalidValue("dead", {}, "an orchestrator's coordinates: without any, every attempt would be ended")

@@ -9,7 +9,7 @@ from typing import Any
 from penstock.errors import Conflict, NotFound
 from penstock.model import guarding
 from penstock.model.audit import NewEvent, experiment_chain
-from penstock.model.runs import AttemptState, Lapsed, Run, RunStatus, StepId
+from penstock.model.runs import LEFT_OPEN, AttemptState, Lapsed, Run, RunStatus, StepId
 from penstock.ports import NewRun
 from penstock.stores.memory.state import AttemptRecord, RunRecord, State, plain, time_of
 
@@ -25,7 +25,7 @@ def open(state: State, new: NewRun, now_ms: int) -> tuple[Run, bool]:
                 "run key", new.key, f"experiment {new.experiment!r}", f"a run of experiment {record.run.experiment!r}"
             )
         if record.run.status in {RunStatus.FAILED, RunStatus.KILLED}:
-            reopen(state, record, new.actor, now_ms)
+            reopen(state, record, new.actor, now_ms, new.deadline_s)
         return record.run, False
     if new.parent_run_id is not None and new.parent_run_id not in state.runs:
         raise NotFound("record", "that this one refers to")
@@ -42,17 +42,22 @@ def open(state: State, new: NewRun, now_ms: int) -> tuple[Run, bool]:
         logical_date=None if new.logical_date_ms is None else time_of(new.logical_date_ms),
         source=plain(new.source),
     )
-    deadline_ms = None if new.deadline_s is None else now_ms + int(new.deadline_s * 1000)
-    state.runs[run.run_id] = RunRecord(run, deadline_ms)
+    state.runs[run.run_id] = RunRecord(run, _deadline_ms(now_ms, new.deadline_s))
     _record(state, run, "run_opened", new.actor, now_ms, after={"key": str(new.key)})
     return run, True
 
 
-def reopen(state: State, record: RunRecord, actor: Mapping[str, Any], now_ms: int) -> None:
+def _deadline_ms(now_ms: int, deadline_s: float | None) -> int | None:
+    return None if deadline_s is None else now_ms + int(deadline_s * 1000)
+
+
+def reopen(
+    state: State, record: RunRecord, actor: Mapping[str, Any], now_ms: int, deadline_s: float | None = None
+) -> None:
     """Set an ended run RUNNING again."""
     before = record.run.status.value
     record.run = replace(record.run, status=RunStatus.RUNNING, ended_at=None, reason="")
-    record.deadline_ms = None
+    record.deadline_ms = _deadline_ms(now_ms, deadline_s)
     _record(state, record.run, "run_reopened", actor, now_ms, before=before, after=RunStatus.RUNNING.value)
 
 
@@ -110,13 +115,14 @@ def _reap_run(
     else:
         silent = [(step, attempt) for step, attempt in running if dead.items() <= attempt.host.items()]
         why_lapsed = "died with its task"
-        if not silent:
-            return []
     reasons = [_lapse(step, attempt, why_lapsed, now_ms) for step, attempt in silent]
+    left = dead is not None and dead.items() <= record.run.source.items()
     late = record.deadline_ms is not None and record.deadline_ms < now_ms
-    ends = len(silent) == len(running) and (late or bool(silent))
+    if dead is not None and not silent and not left:
+        return []
+    ends = len(silent) == len(running) and (late or left or bool(silent))
     if ends:
-        why = "; ".join(reasons) or "the run is past its deadline"
+        why = "; ".join(reasons) or (LEFT_OPEN if left else "the run is past its deadline")
         end(state, run_id, RunStatus.KILLED, why, actor, now_ms)
         if not silent:
             return [Lapsed(StepId(run_id, ""), 0, why, True)]

@@ -10,20 +10,26 @@ import sqlalchemy as sa
 
 from penstock.failpoints import failpoint
 from penstock.model.ids import WORKSPACE
-from penstock.model.runs import AttemptState, Lapsed, RunStatus, StepId
+from penstock.model.runs import LEFT_OPEN, AttemptState, Lapsed, RunStatus, StepId
 from penstock.stores.sql import runs as run_records
 from penstock.stores.sql.dialects import now_ms
 from penstock.stores.sql.tables import attempts, runs
 
 
 def candidates(connection: sa.Connection, dead: Mapping[str, Any] | None = None) -> Sequence[str]:
-    """Return the ids of running runs that have a lapsed attempt (or one in `dead`) or are past their deadline."""
+    """Return the ids of running runs that have a lapsed attempt or are past their deadline.
+
+    With `dead` those that were opened, or are worked in, at its coordinates.
+    """
+    open_runs = (runs.c.workspace == WORKSPACE, runs.c.status == RunStatus.RUNNING.value)
     if dead is not None:
         running = sa.select(attempts.c.run_id, attempts.c.host).where(attempts.c.state == AttemptState.RUNNING.value)
-        return sorted({row.run_id for row in connection.execute(running) if _is_at(row.host, dead)})
+        opened = sa.select(runs.c.run_id, runs.c.source).where(*open_runs)
+        found = (*connection.execute(running), *connection.execute(opened))
+        return sorted({run_id for run_id, facts in found if _is_at(facts, dead)})
     now = now_ms(connection)
     lapsed = sa.exists().where(attempts.c.run_id == runs.c.run_id, *_lapsed(now))
-    query = sa.select(runs.c.run_id).where(runs.c.workspace == WORKSPACE, runs.c.status == RunStatus.RUNNING.value)
+    query = sa.select(runs.c.run_id).where(*open_runs)
     return list(connection.scalars(query.where(sa.or_(lapsed, runs.c.deadline_ms < now)).order_by(runs.c.run_id)))
 
 
@@ -54,10 +60,11 @@ def reap_run(
         )
         failpoint("reap.lapsed")
     alive = connection.scalar(sa.select(sa.func.count()).where(here, attempts.c.state == AttemptState.RUNNING.value))
+    left = dead is not None and _is_at(run.source, dead)
     late = run.deadline_ms is not None and run.deadline_ms < now
-    ends = run.status == RunStatus.RUNNING.value and not alive and (late or bool(rows))
+    ends = run.status == RunStatus.RUNNING.value and not alive and (late or left or bool(rows))
     if ends:
-        why = "; ".join(reasons.values()) or "the run is past its deadline"
+        why = "; ".join(reasons.values()) or (LEFT_OPEN if left else "the run is past its deadline")
         run_records.end(connection, run_id, RunStatus.KILLED, why, actor)
         if not rows:
             return [Lapsed(StepId(run_id, ""), 0, why, True)]
@@ -68,6 +75,6 @@ def _lapsed(now: int) -> tuple[sa.ColumnElement[bool], ...]:
     return attempts.c.state == AttemptState.RUNNING.value, attempts.c.lease_expires_ms < now
 
 
-def _is_at(host: str, coordinates: Mapping[str, Any]) -> bool:
-    found: dict[str, Any] = json.loads(host)
+def _is_at(facts: str, coordinates: Mapping[str, Any]) -> bool:
+    found: dict[str, Any] = json.loads(facts)
     return coordinates.items() <= found.items()

@@ -77,7 +77,7 @@ def open(connection: sa.Connection, new: NewRun) -> tuple[Run, bool]:
                 "Use another key, or name the pipeline in it: RunKey(pipeline, partition)",
             )
         if run.status in {RunStatus.FAILED, RunStatus.KILLED}:
-            run = reopen(connection, run, new.actor)
+            run = reopen(connection, run, new.actor, new.deadline_s)
         return run, False
     time_ms = now_ms(connection)
     experiment_id = connection.scalar(_NAMED, {"experiment": new.experiment})
@@ -101,7 +101,7 @@ def open(connection: sa.Connection, new: NewRun) -> tuple[Run, bool]:
         "logical_date_ms": new.logical_date_ms,
         "started_ms": time_ms,
         "ended_ms": None,
-        "deadline_ms": None if new.deadline_s is None else time_ms + int(new.deadline_s * 1000),
+        "deadline_ms": _deadline_ms(time_ms, new.deadline_s),
         "reason": "",
         "lifecycle_stage": "active",
         "source": canonical_json(new.source),
@@ -113,12 +113,17 @@ def open(connection: sa.Connection, new: NewRun) -> tuple[Run, bool]:
     return run, True
 
 
-def reopen(connection: sa.Connection, run: Run, actor: Mapping[str, Any]) -> Run:
-    """Set an ended run RUNNING again, because somebody carries on with it."""
+def _deadline_ms(time_ms: int, deadline_s: float | None) -> int | None:
+    return None if deadline_s is None else time_ms + int(deadline_s * 1000)
+
+
+def reopen(connection: sa.Connection, run: Run, actor: Mapping[str, Any], deadline_s: float | None = None) -> Run:
+    """Set an ended run RUNNING again, because somebody carries on with it; `deadline_s` counts from now."""
+    deadline_ms = None if deadline_s is None else _deadline_ms(now_ms(connection), deadline_s)
     connection.execute(
         sa.update(runs)
         .where(runs.c.run_id == run.run_id)
-        .values(status=RunStatus.RUNNING.value, ended_ms=None, deadline_ms=None, reason="")
+        .values(status=RunStatus.RUNNING.value, ended_ms=None, deadline_ms=deadline_ms, reason="")
     )
     failpoint("run.reopened")
     ledger.append(
