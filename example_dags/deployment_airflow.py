@@ -14,7 +14,7 @@ from typing import Any
 from airflow.sdk import dag, get_current_context, task
 
 from example_dags import flights
-from penstock_airflow.assets import model_asset
+from penstock_airflow.assets import model_asset, move_in
 from penstock_airflow.hooks import PenstockHook
 from penstock_airflow.operators import BatchScoreOperator, CloseRunOperator, OpenRunOperator
 
@@ -35,7 +35,7 @@ def deploy() -> dict[str, Any]:
     import pandas as pd
 
     events = get_current_context().get("triggering_asset_events") or {}
-    told = [dict(event.extra) for found in events.values() for event in found]
+    told = [move_in(event) for found in events.values() for event in found]
     with PenstockHook().get_conn() as client:
         live = client.alias_history(flights.MODEL)[-1]
         model = client.load_model(f"models:/{live.model}/{live.to_version}", trusted_types=flights.TRUSTED_TYPES)

@@ -28,6 +28,20 @@ def coordinates(ti: Any) -> dict[str, Any]:
     }
 
 
+def installation() -> str:
+    """Return what tells this Airflow from others on the same store; "" where it has neither a name nor an address.
+
+    `[penstock] installation`, else a digest of `[api] base_url`.
+    """
+    from hashlib import sha256
+
+    from airflow.configuration import conf
+
+    named = str(conf.get("penstock", "installation", fallback=None) or "").strip()
+    address = str(conf.get("api", "base_url", fallback=None) or "").strip().rstrip("/")
+    return named or (sha256(address.encode()).hexdigest()[:12] if address else "")
+
+
 def map_index(context: Mapping[str, Any]) -> int:
     """Return the task's map index; -1 where it is not mapped."""
     index = context["ti"].map_index

@@ -48,6 +48,15 @@ def get_provider_info() -> dict[str, Any]:
                         "example": None,
                         "default": "10.0",
                     },
+                    "installation": {
+                        "description": "The name of this Airflow among those that share a store, the same in all "
+                        "of its components: each follows the store's aliases for itself. Default: told from [api] "
+                        "base_url.",
+                        "version_added": "0.1.0",
+                        "type": "string",
+                        "example": "production",
+                        "default": "",
+                    },
                     "page_conn_id": {
                         "description": "Connection of the store that the page inside Airflow's UI shows.",
                         "version_added": "0.1.0",

@@ -16,12 +16,13 @@ if TYPE_CHECKING:
 
 
 @contextmanager
-def store_session(task: Any, context: Mapping[str, Any]) -> Iterator[Client]:
+def store_session(task: Any, context: Mapping[str, Any], facts: Mapping[str, Any] | None = None) -> Iterator[Client]:
     """Yield a client for this task's work: its failures reach Airflow mapped, its records say which task made them.
 
+    `facts` go on record beside the task's coordinates.
     A task that is killed ends the run it works in (`penstock_airflow.killed`).
     """
-    with failures_mapped(), PenstockHook(task.conn_id).get_client(host_facts(context)) as client:
+    with failures_mapped(), PenstockHook(task.conn_id).get_client({**host_facts(context), **(facts or {})}) as client:
         try:
             yield client
         except Killed as killed:

@@ -7,15 +7,18 @@ import json
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from airflow.sdk import DAG, BaseHook, Connection
+from airflow.sdk import DAG, BaseHook, Connection, task
 
 import penstock
 from penstock.errors import InvalidValue
-from penstock_airflow.assets import model_asset
+from penstock_airflow.assets import model_asset, move_in
 from penstock_airflow.compat import AirflowFailException
+from penstock_airflow.operators import PromoteModelOperator
 from penstock_airflow.sensors import (
     ApprovalSensor,
     DecisionSensor,
@@ -182,6 +185,115 @@ def test_a_watched_alias_tells_of_moves_made_elsewhere_once_and_of_those_made_wh
         (second,) = asyncio.run(told(1))
         assert (second["version"], second["from_version"]) == (2, 1)
         assert asyncio.run(told(0)) == []
+
+
+def promoting(dag_id: str, judgement: Any, version: int, kind: Any = PromoteModelOperator) -> DAG:
+    with DAG(dag_id, schedule=None, start_date=START) as dag:
+        kind(
+            task_id="promote",
+            run={"run_id": judgement.model.run_id},
+            step="promote_champion",
+            name=MODEL,
+            alias=ALIAS,
+            version=version,
+            decision=judgement.decision.decision_id,
+            accept_from=["pipeline"],
+        )
+    return dag
+
+
+class DiesAfterTheMove(PromoteModelOperator):
+    def act(self, client: Any, context: Any) -> Any:
+        super().act(client, context)
+        raise MemoryError("the alias has moved, and the task is dead")
+
+
+@pytest.mark.airflow
+def test_a_watcher_leaves_out_what_a_task_of_this_airflow_has_told_and_tells_of_all_else(
+    store: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def watching() -> list[Any]:
+        told: list[Any] = []
+
+        async def collect() -> None:
+            async for event in AliasMovedTrigger(MODEL, ALIAS, poll_s=0.1).run():
+                told.append(event.payload)
+
+        async def for_a_while() -> None:
+            with suppress(TimeoutError):
+                await asyncio.wait_for(collect(), 3)
+
+        asyncio.run(for_a_while())
+        return told
+
+    with DAG("watching", schedule=None, start_date=START) as dag:
+        task(watching)()
+    with penstock.connect(store) as client:
+        records = client.wiring.store
+        assert client.follow_events(f"airflow:{MODEL}@{ALIAS}")[0] == []
+        judged = [samples.judged(records, name, generation=n) for n, name in enumerate("abcd")]
+        numbers = [samples.registered(records, judgement).version for judgement in judged]
+        told_itself = airflow_home.run_dag(promoting("promoting", judged[0], numbers[0]))
+        died = airflow_home.run_dag(promoting("dying", judged[1], numbers[1], DiesAfterTheMove))
+        assert (told_itself.state, died.state) == ("success", "failed")
+        with monkeypatch.context() as elsewhere:
+            elsewhere.setenv("AIRFLOW__PENSTOCK__INSTALLATION", "another Airflow")
+            airflow_home.run_dag(promoting("promoting_elsewhere", judged[2], numbers[2]))
+        client.promote(MODEL, ALIAS, numbers[3], judged[3].decision.decision_id)
+    told = airflow_home.run_dag(dag).returned("watching")
+    assert [(move["generation"], move["version"]) for move in told] == [(2, 2), (3, 3), (4, 4)]
+    assert airflow_home.run_dag(dag).returned("watching") == []
+
+
+def test_a_move_waits_while_its_task_may_tell_of_it_and_airflows_on_one_store_each_hear_of_it(
+    store: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    states: dict[str, str | None] = {}
+
+    async def state(host: Any) -> str | None:
+        return states[host["task_id"]]
+
+    # What Airflow says of a task is asked for real above; here it changes under the watcher's eyes.
+    monkeypatch.setattr("penstock_airflow.triggers._task_state", state)
+
+    def told(seconds: float = 1.5) -> list[int]:
+        generations: list[int] = []
+
+        async def collect() -> None:
+            async for event in AliasMovedTrigger(MODEL, ALIAS, poll_s=0.1).run():
+                generations.append(event.payload["generation"])
+
+        async def for_a_while() -> None:
+            with suppress(TimeoutError):
+                await asyncio.wait_for(collect(), seconds)
+
+        asyncio.run(for_a_while())
+        return generations
+
+    def of(name: str) -> None:
+        monkeypatch.setenv("AIRFLOW__PENSTOCK__INSTALLATION", name)
+
+    with penstock.connect(store) as client:
+        records = client.wiring.store
+        for name in ("staging", "production"):
+            of(name)
+            assert told() == []
+        judged = [samples.judged(records, name, generation=n) for n, name in enumerate("ab")]
+        numbers = [samples.registered(records, judgement).version for judgement in judged]
+        promoting("production", judged[0], numbers[0]).get_task("promote").execute(context("promote"))
+        client.promote(MODEL, ALIAS, numbers[1], judged[1].decision.decision_id)
+        for states["promote"], expected in (("running", []), ("failed", [1, 2])):
+            assert told() == expected
+        of("staging")
+        states["promote"] = "success"
+        assert told() == [1, 2]
+
+
+def test_an_event_of_a_model_says_the_same_whoever_tells_of_it() -> None:
+    move = {"model": "m", "alias": "champion", "version": 2, "generation": 3}
+    for extra in (move, {"from_trigger": True, "payload": move}):
+        assert move_in(SimpleNamespace(extra=extra)) == move
+    assert move_in(SimpleNamespace(extra=None)) == {}
 
 
 def test_a_model_is_an_asset_by_its_alias() -> None:

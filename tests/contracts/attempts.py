@@ -145,6 +145,19 @@ class AttemptsContract:
         assert store.get_run(run.run_id).reason == "step beside: attempt 1 died with its task"
         unchanged(store, lambda: store.renew_lease(beside), Fenced)
 
+    def test_what_is_done_with_the_same_inputs_is_listed_as_it_ended_whatever_its_step(
+        self, store: MetadataStore
+    ) -> None:
+        run = opened(store)
+        for number, (name, inputs) in enumerate((("b", 1), ("a", 1), ("a", 2))):
+            store.end_attempt(done(begun(store, run.run_id, name, inputs, host={"number": number})))
+            time.sleep(0.002)
+        begun(store, run.run_id, "unfinished", 1)
+        wanted = samples.new_attempt(run.run_id, inputs=1).inputs_digest
+        found = store.list_done(run.run_id, wanted)
+        assert [(one.step.name, one.attempt, one.host["number"]) for one in found] == [("b", 1, 0), ("a", 1, 1)]
+        assert list(store.list_done("f" * 32, wanted)) == []
+
     def test_a_run_that_what_is_dead_had_opened_is_ended_unless_somebody_works_in_it(
         self, store: MetadataStore
     ) -> None:

@@ -43,8 +43,12 @@ class PenstockOperator(EndsWhenKilled, Lineage, RendersOurs, BaseOperator):  # t
 
     def execute(self, context: Mapping[str, Any]) -> Any:
         """Connect, act, and return a small JSON reference."""
-        with store_session(self, context) as client:
+        with store_session(self, context, self.facts()) as client:
             return small_json(self.task_id, self.act(client, context))
+
+    def facts(self) -> Mapping[str, Any]:
+        """Return what is to be on record of this task's attempts beside its coordinates."""
+        return {}
 
     @abstractmethod
     def act(self, client: Client, context: Mapping[str, Any]) -> Any:

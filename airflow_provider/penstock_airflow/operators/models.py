@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import Asset
 
-from penstock_airflow.assets import is_name, model_asset
+from penstock_airflow.assets import MODELS, is_name, model_asset
 from penstock_airflow.compat import AirflowSkipException
-from penstock_airflow.context import in_backfill, map_index
+from penstock_airflow.context import in_backfill, installation, map_index
 from penstock_airflow.hooks import DEFAULT_CONN_ID
 from penstock_airflow.lineage import Traced, data, model
 from penstock_airflow.links import DecisionLink, RunLink
@@ -49,11 +49,12 @@ class PromoteModelOperator(RunOperator):
 
     The same decision again returns the move it made. Returns the move's reference.
 
-    A promotion is an event of the asset `model_asset(name, alias)`, whose `extra` says which version and under which
-    decision; DAGs are scheduled on it. (Where name or alias is a template, or the task is mapped, say
-    `outlets=[model_asset(...)]` yourself.) A backfill never changes what is live: in a backfill run this task is
-    skipped, and so moves no alias and emits no event. With `probation` the alias goes back by itself if a later
-    evaluation fails: see `JudgeProbationOperator`.
+    A promotion is an event of the asset `model_asset(name, alias)`, whose `extra` says which version, at which
+    generation of the alias, under which decision, and whether the alias still points there (`current`: false where the
+    task of an older promotion is cleared); DAGs are scheduled on it, and `penstock_airflow.assets.move_in` reads it.
+    (Where name or alias is a template, or the task is mapped, say `outlets=[model_asset(...)]` yourself.) A backfill
+    never changes what is live: in a backfill run this task is skipped, and so moves no alias and emits no event. With
+    `probation` the alias goes back by itself if a later evaluation fails: see `JudgeProbationOperator`.
     """
 
     template_fields: Sequence[str] = ("run", "name", "alias", "version", "decision")
@@ -82,6 +83,11 @@ class PromoteModelOperator(RunOperator):
         self.decision = decision
         self.probation = probation
 
+    def facts(self) -> Mapping[str, Any]:
+        """Return which models' assets this task tells of as it succeeds, and in which Airflow: for their watchers."""
+        told = [outlet.uri for outlet in self.outlets if str(getattr(outlet, "uri", "")).startswith(MODELS)]
+        return {"installation": installation(), "outlets": told}
+
     def act(self, client: Client, context: Mapping[str, Any]) -> dict[str, Any]:
         """Move the alias."""
         _not_in_backfill(context, f"{self.name}@{self.alias}")
@@ -94,7 +100,8 @@ class PromoteModelOperator(RunOperator):
             **self.within(client, context),
         )
         self.acts_under = move.authorization.decision_id
-        _tell(self.outlets, context, move)
+        current = client.alias_history(move.model, alias=move.alias, limit=1)[-1].generation == move.generation
+        _tell(self.outlets, context, move, current)
         self.trace(lambda: _moved(move))
         before = "nothing" if move.from_version is None else f"version {move.from_version}"
         self.log.info(
@@ -119,9 +126,7 @@ class RollbackModelOperator(PenstockOperator):
     template_fields: Sequence[str] = ("name", "alias", "to", "reason")
 
     def __init__(self, *, name: str, alias: str, reason: str, to: Any = None, **kwargs: Any) -> None:
-        if any(
-            str(getattr(outlet, "uri", "")).startswith("penstock://models/") for outlet in kwargs.get("outlets") or ()
-        ):
+        if any(str(getattr(outlet, "uri", "")).startswith(MODELS) for outlet in kwargs.get("outlets") or ()):
             raise ValueError("outlets: the watcher of a model's asset tells of a rollback; an outlet would tell twice")
         super().__init__(**kwargs)
         self.name = name
@@ -159,13 +164,13 @@ def _same(asset: Any, other: Any) -> bool:
     return isinstance(other, Asset) and other.uri == asset.uri
 
 
-def _tell(outlets: Sequence[Any], context: Mapping[str, Any], move: AliasMove) -> None:
+def _tell(outlets: Sequence[Any], context: Mapping[str, Any], move: AliasMove, current: bool) -> None:
     """Say in the asset event what has moved, from where to where, and under which authorization."""
+    authorization = move.authorization
+    said = {"why": authorization.kind.value, "decision_id": authorization.decision_id, "current": current}
     for outlet in outlets:
         if isinstance(outlet, Asset):
-            context["outlet_events"][outlet].extra.update(
-                {**move.ref, "why": move.authorization.kind.value, "decision_id": move.authorization.decision_id}
-            )
+            context["outlet_events"][outlet].extra.update({**move.ref, **said})
 
 
 def _read(client: Client, version: ModelVersion) -> list[Traced]:

@@ -9,6 +9,7 @@ from penstock.client.base import OnWiring
 from penstock.model.audit import model_chain
 
 if TYPE_CHECKING:
+    from penstock.model.runs import StepSummary
     from penstock.model.webhooks import Delivery, Webhook
     from penstock.ports.courier import Courier
 
@@ -49,6 +50,15 @@ class Events(OnWiring):
     def seen_events(self, follower: str, cursor: Mapping[str, int]) -> None:
         """Remember that `follower` has dealt with everything up to `cursor`."""
         self.wiring.store.save_cursor(follower, cursor)
+
+    def find_mover(self, event: Mapping[str, Any]) -> StepSummary | None:
+        """Return the attempt that made the move which an `alias_moved` event tells of, with where it ran (`host`).
+
+        None if no step made it (a rollback).
+        """
+        from penstock.services import movers
+
+        return movers.find_mover(self.wiring, event)
 
     def add_webhook(
         self, name: str, target: str, *, secret: str, kinds: Sequence[str] = (), chains: Sequence[str] = ()

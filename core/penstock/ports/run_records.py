@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Protocol
 
 from penstock.model.history import MetricHistory
-from penstock.model.runs import Attempt, Lapsed, LogBatch, Run, RunDetails, RunStatus, StepResult
+from penstock.model.runs import Attempt, Lapsed, LogBatch, Run, RunDetails, RunStatus, StepResult, StepSummary
 from penstock.ports.writes import NewAttempt, NewRun, StepEnd
 
 
@@ -80,6 +80,10 @@ class RunRecords(Protocol):
         `end` ends an attempt in the same transaction. `Conflict` when the run has already ended otherwise. A run with
         an attempt still running is ended all the same: its status is the caller's word.
         """
+        ...
+
+    def list_done(self, run_id: str, inputs_digest: str) -> Sequence[StepSummary]:
+        """Return the attempts in a run that are DONE with these inputs, whatever their step, as they ended."""
         ...
 
     def log(self, attempt: Attempt, batch: LogBatch) -> None:

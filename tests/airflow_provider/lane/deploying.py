@@ -7,7 +7,7 @@ from typing import Any
 
 from airflow.sdk import dag, get_current_context, task
 
-from penstock_airflow.assets import model_asset
+from penstock_airflow.assets import model_asset, move_in
 from penstock_airflow.sensors import ModelAliasSensor
 from tests import tiny
 
@@ -16,7 +16,7 @@ from tests import tiny
 def deploy() -> list[dict[str, Any]]:
     """Return what each triggering event says."""
     events = get_current_context()["triggering_asset_events"]
-    return [dict(event.extra) for found in events.values() for event in found]
+    return [move_in(event) for found in events.values() for event in found]
 
 
 @dag(schedule=[model_asset(tiny.MODEL)], start_date=datetime(2026, 1, 1, tzinfo=UTC))

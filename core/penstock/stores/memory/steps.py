@@ -149,17 +149,30 @@ def details(state: State, run_id: str) -> RunDetails:
         metrics={name: join_value(kind, value) for name, _, _, kind, value in points(record)},
         tags=dict(record.tags),
         inputs=tuple(attempt.inputs[key] for _, attempt in current(record) for key in sorted(attempt.inputs)),
-        steps=tuple(
-            StepSummary(
-                step=step,
-                state=last.state,
-                attempt=last.attempt.number,
-                generation=found.generation,
-                started_at=time_of(last.started_ms),
-                ended_at=None if last.ended_ms is None else time_of(last.ended_ms),
-                host=last.host,
-                error=last.error,
-            )
-            for step, found, last in newest
-        ),
+        steps=tuple(_summary(step, found, last) for step, found, last in newest),
+    )
+
+
+def done(state: State, run_id: str, inputs_digest: str) -> list[StepSummary]:
+    """Return the attempts in a run that are DONE with these inputs, as they ended."""
+    record = state.runs.get(run_id)
+    found = [
+        (last.ended_ms, last.started_ms, step.name, _summary(step, of_step, last))
+        for step, of_step in (record.steps.items() if record else ())
+        for last in of_step.attempts
+        if last.state is AttemptState.DONE and last.attempt.inputs_digest == inputs_digest
+    ]
+    return [summary for *_, summary in sorted(found, key=lambda item: item[:3])]
+
+
+def _summary(step: StepId, found: StepRecord, last: AttemptRecord) -> StepSummary:
+    return StepSummary(
+        step=step,
+        state=last.state,
+        attempt=last.attempt.number,
+        generation=found.generation,
+        started_at=time_of(last.started_ms),
+        ended_at=None if last.ended_ms is None else time_of(last.ended_ms),
+        host=last.host,
+        error=last.error,
     )

@@ -11,7 +11,7 @@ from penstock.errors import Conflict
 from penstock.failpoints import failpoint
 from penstock.model.canonical import canonical_json
 from penstock.model.data import Dataset
-from penstock.model.runs import Attempt, LogBatch, Metric, RunDetails, split_value
+from penstock.model.runs import Attempt, AttemptState, LogBatch, Metric, RunDetails, StepSummary, split_value
 from penstock.stores.sql import history, postgres, runs, steps
 from penstock.stores.sql.dialects import add_rows, insert_or_ignore, insert_or_replace, now_ms
 from penstock.stores.sql.rows import dataset_of, step_of
@@ -98,22 +98,29 @@ def _ordered(table: sa.Table, run_id: str) -> sa.Select[Any]:
     return steps.visible(table, run_id).order_by(table.c.step, table.c.map_index, table.c.attempt)
 
 
+_ATTEMPTS = sa.select(attempts, step_heads.c.generation).join(
+    step_heads,
+    sa.and_(
+        step_heads.c.run_id == attempts.c.run_id,
+        step_heads.c.step == attempts.c.step,
+        step_heads.c.map_index == attempts.c.map_index,
+    ),
+)
+
+
+def done(connection: sa.Connection, run_id: str, inputs_digest: str) -> Sequence[StepSummary]:
+    """Return the attempts in a run that are DONE with these inputs, as they ended."""
+    here = (attempts.c.run_id == run_id, attempts.c.inputs_digest == inputs_digest)
+    query = _ATTEMPTS.where(*here, attempts.c.state == AttemptState.DONE.value)
+    rows = connection.execute(query.order_by(attempts.c.ended_ms, attempts.c.started_ms, attempts.c.step)).mappings()
+    return [step_of(row) for row in rows]
+
+
 def details(connection: sa.Connection, run_id: str) -> RunDetails:
     """Return a run with what its current attempts have logged; of each metric its last point."""
     run = runs.get(connection, run_id)
-    newest = (
-        sa.select(attempts, step_heads.c.generation)
-        .join(
-            step_heads,
-            sa.and_(
-                step_heads.c.run_id == attempts.c.run_id,
-                step_heads.c.step == attempts.c.step,
-                step_heads.c.map_index == attempts.c.map_index,
-                step_heads.c.attempt == attempts.c.attempt,
-            ),
-        )
-        .where(attempts.c.run_id == run_id)
-        .order_by(attempts.c.started_ms, attempts.c.step, attempts.c.map_index)
+    newest = _ATTEMPTS.where(attempts.c.run_id == run_id, step_heads.c.attempt == attempts.c.attempt).order_by(
+        attempts.c.started_ms, attempts.c.step, attempts.c.map_index
     )
     read = _ordered(inputs, run_id).order_by(inputs.c.role, inputs.c.name, inputs.c.digest)
     return RunDetails(

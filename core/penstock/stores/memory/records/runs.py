@@ -6,7 +6,17 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from penstock.model.history import MetricHistory
-from penstock.model.runs import Attempt, AttemptState, Lapsed, LogBatch, Run, RunDetails, RunStatus, StepResult
+from penstock.model.runs import (
+    Attempt,
+    AttemptState,
+    Lapsed,
+    LogBatch,
+    Run,
+    RunDetails,
+    RunStatus,
+    StepResult,
+    StepSummary,
+)
 from penstock.ports import NewAttempt, NewRun, StepEnd
 from penstock.stores.memory import runs, steps
 from penstock.stores.memory.records.base import InMemory
@@ -30,6 +40,9 @@ class MemoryRunRecords(InMemory):
 
     def get_run_details(self, run_id: str) -> RunDetails:
         return steps.details(self._state, run_id)
+
+    def list_done(self, run_id: str, inputs_digest: str) -> Sequence[StepSummary]:
+        return steps.done(self._state, run_id, inputs_digest)
 
     def list_runs(self, experiment: str | None, limit: int, deleted: bool = False) -> Sequence[Run]:
         found = [record.run for record in self._state.runs.values() if experiment in {None, record.run.experiment}]

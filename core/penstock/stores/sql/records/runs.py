@@ -6,7 +6,17 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from penstock.model.history import MetricHistory
-from penstock.model.runs import Attempt, AttemptState, Lapsed, LogBatch, Run, RunDetails, RunStatus, StepResult
+from penstock.model.runs import (
+    Attempt,
+    AttemptState,
+    Lapsed,
+    LogBatch,
+    Run,
+    RunDetails,
+    RunStatus,
+    StepResult,
+    StepSummary,
+)
 from penstock.ports import NewAttempt, NewRun, StepEnd
 from penstock.stores.sql import history, logs, reaper, runs, steps
 from penstock.stores.sql.database import retried
@@ -39,6 +49,10 @@ class SqlRunRecords(OnDatabase):
     def get_run_details(self, run_id: str) -> RunDetails:
         with self._database.reading() as connection:
             return logs.details(connection, run_id)
+
+    def list_done(self, run_id: str, inputs_digest: str) -> Sequence[StepSummary]:
+        with self._database.reading() as connection:
+            return logs.done(connection, run_id, inputs_digest)
 
     def list_runs(self, experiment: str | None, limit: int, deleted: bool = False) -> Sequence[Run]:
         with self._database.reading() as connection:
