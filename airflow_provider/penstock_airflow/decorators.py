@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk.bases.decorator import DecoratedOperator, TaskDecorator, task_decorator_factory
@@ -13,6 +14,7 @@ from penstock_airflow.compat import AirflowSkipException
 from penstock_airflow.context import map_index, remember_run, task_key
 from penstock_airflow.hooks import DEFAULT_CONN_ID
 from penstock_airflow.killed import EndsWhenKilled, Killed
+from penstock_airflow.links import RunLink
 from penstock_airflow.opened_run import OpenedRun
 from penstock_airflow.results import small_json
 from penstock_airflow.session import store_session
@@ -28,6 +30,7 @@ class PenstockDecoratedOperator(EndsWhenKilled, RendersOurs, DecoratedOperator):
 
     template_fields: Sequence[str] = (*DecoratedOperator.template_fields, "experiment", "key")
     custom_operator_name = "@task.penstock"
+    operator_extra_links: Collection[Any] = (RunLink(),)
 
     def __init__(
         self,
@@ -65,20 +68,20 @@ class PenstockDecoratedOperator(EndsWhenKilled, RendersOurs, DecoratedOperator):
     def execute(self, context: Mapping[str, Any]) -> Any:
         """Do the step once: if it is done already with these inputs and this code, its stored result answers."""
         with store_session(self, context) as client:
-            inputs = self._arguments(context)
-            with self._run(client, context, inputs.pop("run")) as (run, index):
+            given, declared = self._arguments(context)
+            with self._run(client, context, given.pop("run")) as (run, index):
                 self.works_in = run.run_id
                 remember_run(context, run.run_id)
                 called = False
 
-                def work(handle: Any, **given: Any) -> Any:
+                def work(handle: Any, **_: Any) -> Any:
                     nonlocal called
                     called = True
                     return small_json(self.task_id, self.python_callable(handle, **given))
 
                 # The step's code is the user's, not this wrapper's.
                 work.__wrapped__ = self.python_callable  # type: ignore[attr-defined]
-                result = run.step(self.task_id, work, map_index=index, resume=self.resume, **inputs)
+                result = run.step(self.task_id, work, map_index=index, resume=self.resume, **declared)
             how = "done" if called else "had been done with these inputs and this code; its stored result answers"
             self.log.info("Step %s of run %s (%s) %s", self.task_id, run.run_id, run.record.key, how)
             return result
@@ -117,16 +120,39 @@ class PenstockDecoratedOperator(EndsWhenKilled, RendersOurs, DecoratedOperator):
         place = f"{self.task_id}[{index}]" if index >= 0 else self.task_id
         return RunKey(key.pipeline, f"{key.partition}/{place}", key.namespace)
 
-    def _arguments(self, context: Mapping[str, Any]) -> dict[str, Any]:
-        """Bind what the DAG passed, and what the function takes from Airflow's context by name (`ds`, for example)."""
+    def _arguments(self, context: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+        """Return what the function is called with, and what of that are the step's declared inputs.
+
+        What the DAG passed is both. What the function takes from Airflow's context by name is declared where it is
+        plain JSON (`ds`, `params`) or a date of this DAG run (`logical_date`, as ISO text); objects such as `ti` and
+        what follows from other DAG runs (`prev_...`) are not, nor is anything in `**context`.
+        """
         signature = inspect.signature(self.python_callable)
-        bound = signature.bind_partial(*self.op_args, **self.op_kwargs).arguments
-        for name, parameter in signature.parameters.items():
-            if parameter.kind is inspect.Parameter.VAR_KEYWORD:
-                bound.update(bound.pop(name, {}))
-            elif name not in bound and name in context:
-                bound[name] = context[name]
-        return bound
+        given = signature.bind_partial(*self.op_args, **self.op_kwargs).arguments
+        rest = next((n for n, p in signature.parameters.items() if p.kind is p.VAR_KEYWORD), None)
+        given |= given.pop(rest, {}) if rest else {}
+        declared = {name: value for name, value in given.items() if name != "run"}
+        for name in signature.parameters:
+            if name not in given and name != rest and name in context:
+                given[name] = context[name]
+                declared |= _declarable(name, context[name])
+        return ({**context, **given} if rest else given), declared
+
+
+def _declarable(name: str, value: Any) -> dict[str, Any]:
+    """Return what of Airflow's context can be an input: empty where it is none."""
+    from penstock.errors import InvalidValue
+    from penstock.model.canonical import canonical_json
+
+    if name.startswith("prev_"):
+        return {}
+    if isinstance(value, datetime):
+        return {name: value.isoformat()}
+    try:
+        canonical_json(value)
+    except InvalidValue:
+        return {}
+    return {name: value}
 
 
 @contextmanager
@@ -163,6 +189,10 @@ def penstock_task(
         train(opened.output, month=...)     has one, `<partition>/train[3]`, closed with the task's outcome
 
     `resume=True` keeps the metrics of an attempt that was cut off (training from a checkpoint).
+
+    It may name what it takes from Airflow's context (`ds`, `logical_date`, `params`, `ti`, `**context`). A step is done
+    again for other inputs, and those of them that say what it works on count among these: plain JSON, and dates of this
+    DAG run. Objects (`ti`, `dag_run`) and what arrives in `**context` do not: a retry has others.
     """
     return task_decorator_factory(
         python_callable=python_callable,

@@ -63,6 +63,40 @@ def test_a_task_opens_a_run_of_its_own_and_closes_it_with_its_outcome(store: str
         )
 
 
+def test_a_function_takes_what_it_names_of_the_context_and_the_dates_and_texts_of_it_are_inputs(store: str) -> None:
+    @task.penstock  # type: ignore[untyped-decorator]
+    def named(
+        run: Any, depth: int, logical_date: Any = None, params: Any = None, ti: Any = None, ds: Any = None
+    ) -> Any:
+        return [depth, logical_date.isoformat(), dict(params), ti.task_id, ds]
+
+    @task.penstock  # type: ignore[untyped-decorator]
+    def everything(run: Any, depth: int, **context: Any) -> Any:
+        return [depth, context["ti"].task_id, context["ds"], context["shape"], "depth" in context]
+
+    @task.penstock  # type: ignore[untyped-decorator]
+    def wrong(run: Any, password: str, when: Any) -> None:
+        raise AssertionError("never called")
+
+    with DAG("contexts", schedule=None, start_date=START, params={"size": 3}) as dag:
+        named(depth=1)
+        everything(depth=2, shape="square")
+        wrong(password="S3CR3T", when=START)
+    first, again = run_dag(dag), run_dag(dag)
+    assert first.states == again.states == {"named": "success", "everything": "success", "wrong": "failed"}
+    expected = [1, START.isoformat(), {"size": 3}, "named", "2026-01-01"]
+    assert first.returned("named") == again.returned("named") == expected
+    assert first.returned("everything") == [2, "everything", "2026-01-01", "square", False]
+    assert ("named", "_link_RunLink") in first.xcoms
+    with penstock.connect(store) as client:
+        by_key = {run.key.pipeline: client.get_run(run) for run in client.list_runs()}
+        attempts = [(s.step.name, s.attempt) for found in by_key.values() for s in found.steps]
+        assert sorted(attempts) == [("everything", 1), ("named", 1)]
+        reason = by_key["contexts.wrong"].run.reason
+    assert reason.startswith("input 'when' of a step: expected plain JSON")
+    assert "S3CR3T" not in reason
+
+
 def test_mapped_tasks_nest_under_the_dags_run_by_key_and_what_they_make_belongs_to_it(store: str) -> None:
     @task.penstock(nested=True)  # type: ignore[untyped-decorator]
     def trial(run: Any, depth: int) -> dict[str, Any]:

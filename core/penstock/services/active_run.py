@@ -15,6 +15,7 @@ from types import TracebackType
 from typing import Any
 
 from penstock.errors import InvalidValue, PenstockError
+from penstock.model.canonical import canonical_json
 from penstock.model.data import Dataset, DataSource
 from penstock.model.ids import check_artifact_path, check_metric_name, check_step_name
 from penstock.model.runs import (
@@ -208,6 +209,10 @@ class ActiveRun:
         for name, value in inputs.items():
             is_data = isinstance(value, DataSource)
             declared[name] = dict(self._wiring.reader().fingerprint(value)) if is_data else value
+            try:
+                canonical_json(declared[name])
+            except InvalidValue as error:
+                raise InvalidValue(f"input {name!r} of a step", value, error.expected, error.hint) from error
         return declared
 
     # -------------------------------------------------------------------------------------------------- closing
