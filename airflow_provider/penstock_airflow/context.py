@@ -12,8 +12,12 @@ REMEMBERED = "penstock_run_id"
 
 
 def host_facts(context: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the task's coordinates, for the record of each attempt: nothing else of the context, nothing secret."""
-    return coordinates(context["ti"])
+    """Return the task's coordinates, and who triggered its DAG run by hand, for the record of each attempt.
+
+    Nothing else of the context, nothing secret.
+    """
+    person = getattr(context.get("dag_run"), "triggering_user_name", None)
+    return {**coordinates(context["ti"]), **({"triggered_by": str(person)} if person else {})}
 
 
 def coordinates(ti: Any) -> dict[str, Any]:

@@ -17,6 +17,7 @@ import penstock
 from penstock.model.decisions import GateDecision
 from penstock_airflow.approval_page import body_of
 from penstock_airflow.compat import AirflowFailException, AirflowSkipException
+from penstock_airflow.context import host_facts
 from penstock_airflow.operators import ApproveModelOperator
 from tests import tiny
 from tests.airflow_provider.pipelines import context
@@ -40,14 +41,14 @@ Asked = Callable[..., GateDecision]
 def asked(store: str, held_out: str) -> Iterator[Asked]:
     """Train, measure and decide under a policy: what the tasks before this one have done."""
     with penstock.connect(store, host=HERE, actor="trainer") as client:
+        yield lambda policy=POLICY: decided(client, held_out, policy)
 
-        def decided(policy: Any = POLICY) -> GateDecision:
-            run = client.open_run("tests/approvals", key="1")
-            model = run.step("train", tiny.train)
-            evaluation = client.evaluate(model, held_out, label=tiny.LABEL, run=run)
-            return client.decide(evaluation, policy, model=tiny.MODEL, run=run)
 
-        yield decided
+def decided(client: penstock.Client, held_out: str, policy: Any) -> GateDecision:
+    run = client.open_run("tests/approvals", key="1")
+    model = run.step("train", tiny.train)
+    evaluation = client.evaluate(model, held_out, label=tiny.LABEL, run=run)
+    return client.decide(evaluation, policy, model=tiny.MODEL, run=run)
 
 
 @pytest.fixture
@@ -109,7 +110,7 @@ def test_a_yes_is_recorded_with_the_person_and_the_gate_then_passes(store: str, 
         assert found is not None
         assert found.answer is not None
         assert (found.answer.approve, found.answer.reason) == (True, "I looked at it")
-        assert found.answer.actor == {"kind": "user", "subject": "ada", "issuer": "airflow", "authenticated": False}
+        assert found.answer.actor == {"kind": "user", "subject": "ada", "issuer": "airflow#7", "authenticated": False}
         assert client.register(tiny.MODEL, trained(decision), again).version == 1
     # A retry whose answer was lost, and a clear, find it answered and ask nobody.
     assert approve(decision).execute(here()[0]) == again
@@ -184,6 +185,24 @@ def test_an_author_cannot_approve_where_four_eyes_are_wanted(asked: Asked, shown
     with pytest.raises(AirflowFailException, match="four eyes"):
         approve(decision).execute_complete(here()[0], answer("Approve", name="Trainer "), **resumed)
     assert approve(decision).execute_complete(here()[0], answer("Approve"), **resumed)["verdict"] == "PASS"
+
+
+def test_who_triggered_the_dag_by_hand_is_an_author_and_who_decides_again_is_none(
+    store: str, held_out: str, shown: list[Any]
+) -> None:
+    def by(name: str | None) -> dict[str, Any]:
+        return {**host_facts({**context("train"), "dag_run": SimpleNamespace(triggering_user_name=name)}), **HERE}
+
+    assert "triggered_by" not in by(None)
+    with penstock.connect(store, host=by("ada"), actor="root") as client:
+        decision = decided(client, held_out, EYES)
+    resumed = parked(approve(decision))
+    assert "root, ada" in shown[0]["body"]
+    with pytest.raises(AirflowFailException, match=r"ada \(asserted\) made what is to be approved"):
+        approve(decision).execute_complete(here()[0], answer("Approve"), **resumed)
+    approve(decision).execute_complete(here()[0], answer("Approve", name="bob"), **resumed)
+    with penstock.connect(store, host=by("bob"), actor="root") as client:
+        assert client.decide_again(decision).passed
 
 
 def test_a_second_approval_is_asked_by_the_next_task(asked: Asked, shown: list[Any]) -> None:

@@ -133,7 +133,10 @@ class ApproveModelOperator(RunOperator, ApprovalOperator):  # type: ignore[misc]
         if chosen not in ([self.APPROVE], [self.REJECT]):
             raise InvalidValue("answer", chosen, "Approve or Reject")
         user = event.get("responded_by_user") or {}
-        who = Actor("user", str(user.get("name") or user.get("id") or "unknown"), "airflow")
+        name, number = (str(user.get(field) or "") for field in ("name", "id"))
+        # Airflow vouches for both: the name is what four eyes compare, the id tells two people of one name apart.
+        issuer = f"airflow#{number}" if number and name and number != name else "airflow"
+        who = Actor("user", name or number or "unknown", issuer)
         reason = said if isinstance(said, str) and said.strip() else "no reason given"
         return chosen == [self.APPROVE], reason, who
 

@@ -227,6 +227,9 @@ class StepSummary:
     error: str = ""
 
 
+TRIGGERED_BY = "triggered_by"
+"""The name that an orchestrator's facts have for the person who started something by hand; asserted by it."""
+
 LEFT_OPEN = "left open by what had opened it, which is over"
 """Why a run was ended in which nobody was working."""
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -23,6 +23,7 @@ from penstock.model.gate_context import (
 )
 from penstock.model.looks import LookPlace
 from penstock.model.policies import GatePolicy
+from penstock.model.runs import TRIGGERED_BY, RunDetails
 from penstock.ports import MetadataStore
 from penstock.services.deciding.budgets import share_of
 from penstock.services.evaluation import overall_values
@@ -74,7 +75,7 @@ def standing_of(
         approvals = requests_for(store, evaluation, policy, model, alias)
         # Whoever asked is an author, too. Whoever decides again after the answer is not: it may be the approver.
         asking = [author for approval in approvals for author in approval.request.authors] or [actor.to_json()]
-        authors = _distinct([*store.list_authors(evaluation.run_id), *asking])
+        authors = _distinct([*store.list_authors(evaluation.run_id), *_behind(details, evaluation), *asking])
     anchors = store.list_anchors(model) if mentions(policy, "anchor") else ()
     anchor = AnchorVersion(anchors[-1].version, anchors[-1].payload_digest) if anchors else None
     trained_on = _training_data(store, evaluation)
@@ -208,6 +209,18 @@ def _times(data: Sequence[Dataset]) -> DataTimes | None:
     first = min(one.earliest for one in data if one.earliest is not None)
     last = max(one.latest for one in data if one.latest is not None)
     return DataTimes(int(first.timestamp() * 1000), int(last.timestamp() * 1000))
+
+
+def _behind(details: RunDetails, evaluation: Evaluation) -> Iterator[Mapping[str, Any]]:
+    """Yield the people who started by hand what led to an evaluation, as their orchestrator has recorded them.
+
+    Who decides about it later is not among them.
+    """
+    made = evaluation.created_at
+    steps = (step for step in details.steps if made is None or step.started_at <= made)
+    for facts in (details.run.source, *(step.host for step in steps)):
+        if isinstance(person := facts.get(TRIGGERED_BY), str) and person:
+            yield Actor("user", person, str(facts.get("orchestrator", "library"))).to_json()
 
 
 def _distinct(actors: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
