@@ -6,16 +6,21 @@ Airflow asks for a link in the worker as the task ends, and keeps the answer: it
 from __future__ import annotations
 
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import SplitResult, quote, urlsplit, urlunsplit
 
 from airflow.sdk import BaseOperatorLink
 
 PREFIX = "/penstock"
 
 
+def root() -> str:
+    """Return the path of our pages: below that of Airflow, which may be mounted under one (`[api] base_url`)."""
+    return _address().path.rstrip("/") + PREFIX
+
+
 def page_path(dag_id: str, *parts: str) -> str:
     """Return the path of a page about a DAG; `parts` are what follows, each escaped."""
-    return "/".join([PREFIX, "dags", quote(dag_id, safe=""), *(quote(part, safe="") for part in parts)])
+    return "/".join([root(), "dags", quote(dag_id, safe=""), *(quote(part, safe="") for part in parts)])
 
 
 class RunLink(BaseOperatorLink):  # type: ignore[misc]
@@ -51,7 +56,10 @@ class ReportLink(BaseOperatorLink):  # type: ignore[misc]
 
 
 def _url(dag_id: str, *parts: str) -> str:
+    return urlunsplit((*_address()[:2], page_path(dag_id, *parts), "", ""))
+
+
+def _address() -> SplitResult:
     from airflow.configuration import conf
 
-    base = str(conf.get("api", "base_url", fallback=None) or "").rstrip("/")
-    return base + page_path(dag_id, *parts)
+    return urlsplit(str(conf.get("api", "base_url", fallback=None) or ""))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
@@ -58,13 +59,13 @@ def browse(monkeypatch: pytest.MonkeyPatch) -> Any:
     airflow_home.prepare()
     for module in ("airflow.api_fastapi.core_api.security", "penstock_airflow.plugin.page"):
         monkeypatch.setattr(f"{module}.get_auth_manager", Managed)
-    app = FastAPI()
-    app.mount("/penstock", LazyPage())
-    web = TestClient(app, raise_server_exceptions=False)
 
-    def get(path: str, token: str | None = "reader", **headers: str) -> Any:
+    def get(path: str, token: str | None = "reader", under: str = "", **headers: str) -> Any:
+        app = FastAPI(root_path=under)  # as Airflow's own is made
+        app.mount("/penstock", LazyPage())
+        web = TestClient(app, raise_server_exceptions=False)
         signed = {} if token is None else {"authorization": f"Bearer {token}"}
-        return web.get(f"/penstock{path}", headers=signed | headers)
+        return web.get(f"{under}/penstock{path}", headers=signed | headers)
 
     return get
 
@@ -141,6 +142,28 @@ def test_a_store_that_is_away_is_said_without_naming_hosts(browse: Any, caplog: 
     assert "internal" not in answer.text
     # The connection is gone.
     assert browse("/dags/mine").status_code == 503
+
+
+def test_where_airflow_is_mounted_under_a_path_so_are_its_tabs_and_the_pages_links(
+    told: dict[str, Any], browse: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    address = "https://host.example/airflow/"
+    code = (
+        "from penstock_airflow.plugin.registration import PenstockPlugin as p\n"
+        "from penstock_airflow.links import _url\n"
+        "print(*(view['href'] for view in p.external_views), _url('mine', 'report'), p.fastapi_apps[0]['url_prefix'])"
+    )
+    environment = {**os.environ, "AIRFLOW__API__BASE_URL": address}
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=environment)
+    *hrefs, link, mounted = found.stdout.split("\n")[0].split()
+    assert {"/airflow/penstock/", "/airflow/penstock/dags/{DAG_ID}"} <= set(hrefs)
+    assert all(href.startswith("/airflow/penstock/") for href in hrefs)
+    assert (link, mounted) == (f"{address}penstock/dags/mine/report", "/penstock")
+    monkeypatch.setenv("AIRFLOW__API__BASE_URL", address)
+    for path in ["/", *paths(told)]:
+        links = re.findall('<a href="([^"]*)"', browse(path).text)
+        assert all(href.startswith("/airflow/penstock/") for href in links), links
+    assert browse("/dags/mine", under="/airflow").status_code == 200
 
 
 def test_airflow_hears_of_the_page_and_pays_nothing_for_it_until_it_is_opened() -> None:

@@ -18,7 +18,7 @@ from penstock.model.decisions import GateDecision
 from penstock.model.runs import RunDetails
 from penstock.model.stories import RunStory
 from penstock.services.explaining import as_html
-from penstock_airflow.links import PREFIX, page_path
+from penstock_airflow.links import page_path, root
 from penstock_airflow.plugin.records import AliasHistory
 
 STYLE = (
@@ -80,7 +80,7 @@ def runs_page(
     """Draw a DAG's runs, newest first, with the reasons of every decision, and the history of the aliases."""
     if not stories:
         return page(title, "<p>No run is tracked here: no task has opened one.</p>")
-    nav = [_link("all DAGs", f"{PREFIX}/", True), _link("report with plots", page_path(dag_id, "report"), True)]
+    nav = [_link("all DAGs", f"{root()}/", True), _link("report with plots", page_path(dag_id, "report"), True)]
     rows = [
         (
             _link(story.run.key.partition, page_path(dag_id, "runs", story.run.run_id), linked),

@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 from airflow.plugins_manager import AirflowPlugin
 
 from penstock_airflow import listeners as backstop
+from penstock_airflow.links import PREFIX, root
 
 
 class LazyPage:
@@ -28,7 +29,7 @@ class LazyPage:
 
 
 def _view(name: str, destination: str, href: str, url_route: str) -> dict[str, str]:
-    return {"name": name, "destination": destination, "href": f"/penstock{href}", "url_route": url_route}
+    return {"name": name, "destination": destination, "href": f"{root()}{href}", "url_route": url_route}
 
 
 class PenstockPlugin(AirflowPlugin):  # type: ignore[misc]
@@ -36,7 +37,7 @@ class PenstockPlugin(AirflowPlugin):  # type: ignore[misc]
 
     name = "penstock"
     listeners: ClassVar[list[Any]] = [backstop]
-    fastapi_apps: ClassVar[list[dict[str, Any]]] = [{"app": LazyPage(), "url_prefix": "/penstock", "name": "penstock"}]
+    fastapi_apps: ClassVar[list[dict[str, Any]]] = [{"app": LazyPage(), "url_prefix": PREFIX, "name": "penstock"}]
     external_views: ClassVar[list[dict[str, str]]] = [
         _view("Penstock", "nav", "/", "penstock"),
         _view("Penstock", "dag", "/dags/{DAG_ID}", "penstock_dag"),
