@@ -27,6 +27,12 @@ def on_task_instance_success(previous_state: Any, task_instance: Any) -> None:
     _leave_joined(task_instance, "")
 
 
+@hookimpl(optionalhook=True)  # type: ignore[untyped-decorator]
+def on_task_instance_skipped(previous_state: Any, task_instance: Any) -> None:
+    """End what the task has joined and not left: to skip is no failure. Airflow calls this from 3.3 on."""
+    _leave_joined(task_instance, "")
+
+
 @hookimpl  # type: ignore[untyped-decorator]
 def on_task_instance_failed(previous_state: Any, task_instance: Any, error: Any) -> None:
     """End the attempts that this task had begun; it may have died without ending them."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from airflow.sdk import Connection
 from penstock.errors import InvalidValue, StoreUnavailable
 from penstock.stores.sql.urls import PostgresUrl, parse_store_url
 from penstock_airflow.connections import StoreFields
+from penstock_airflow.databases import engine_of
 from penstock_airflow.hooks import TESTS_PER_MINUTE, PenstockHook
 from tests import airflow_home
 from tests.s3_servers import BUCKET, KEY, REGION, SECRET, S3Server, new_prefix
@@ -147,3 +149,20 @@ def test_keys_of_a_bucket_reach_it_from_the_connection_and_no_environment(
         run = PenstockHook().get_conn().open_run("tests/s3", "q")
         with pytest.raises(InvalidValue, match="keys that s3://"):
             run.log_artifact(tmp_path / "note.txt")
+
+
+def test_a_database_of_rows_is_reached_with_every_option_of_its_connection_or_not_at_all(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def engine(**extra: Any) -> Any:
+        fields = {"conn_type": "postgres", "host": "db", "login": "me", "password": "S3CR3T", "schema": "rows"}
+        monkeypatch.setenv("AIRFLOW_CONN_ROWS", json.dumps({**fields, "extra": extra}))
+        return engine_of("rows")
+
+    options = {"sslmode": "verify-full", "sslrootcert": "/etc/ca.pem", "target_session_attrs": "read-write"}
+    url = engine(**options, connect_timeout=5, cursor="dictcursor", sslkey="").url
+    assert dict(url.query) == {**options, "connect_timeout": "5"}
+    assert engine().url.query == {}
+    with pytest.raises(InvalidValue, match=r"connection 'rows'.*'iam'") as refused:
+        engine(iam="S3CR3T")
+    assert "S3CR3T" not in str(refused.value)

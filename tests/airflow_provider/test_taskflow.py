@@ -8,8 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from airflow import __version__ as airflow_version
 from airflow.providers.standard.operators.bash import BashOperator
 from airflow.sdk import DAG, task
+from packaging.version import Version
 
 import penstock
 from penstock_airflow.compat import AirflowSkipException
@@ -158,6 +160,22 @@ def test_a_plain_task_joins_the_dags_run_without_a_word_of_configuration(
         "fails": "FAILED",
     }
     assert {s.host["dag_id"] for s in details.steps} == {"plain"}
+
+
+@pytest.mark.skipif(Version(airflow_version) < Version("3.3"), reason="earlier ones tell no listener of a skip")
+def test_what_a_task_has_joined_that_then_skips_is_done(store: str, joining: None) -> None:
+    @task
+    def skips() -> None:
+        penstock.join_run().log_metrics({"before": 1})
+        raise AirflowSkipException("nothing to do")
+
+    with DAG("joined_and_skipped", schedule=None, start_date=START) as dag:
+        opened = OpenRunOperator(task_id="open_run", experiment="tests/skips", key="{{ ds }}")
+        opened >> skips()
+    outcome = run_dag(dag)
+    assert outcome.states["skips"] == "skipped"
+    with penstock.connect(store) as client:
+        assert [s.state.value for s in client.get_run(outcome.returned("open_run")).steps] == ["DONE"]
 
 
 def test_a_plain_task_of_a_dag_with_two_runs_says_which_it_means(store: str, joining: None) -> None:
