@@ -117,6 +117,7 @@ def test_a_version_goes_to_production_with_a_hint_and_comes_back_from_deletion(o
     deleted = own_cli("models", "delete", "on-time", "2", "--reason", "too early")
     assert deleted.stdout.startswith("models:/on-time/2 is deleted")
     assert "v2" not in own_cli("models", "show", "on-time").stdout
+    assert own_cli("models", "card", "on-time", "latest").stdout.startswith("# on-time v1\n")  # as in a model URI
     refused = own_cli("models", "stage", "on-time", "2", "Production", "--decision", decision)
     assert (refused.exit_code, "deleted" in refused.stderr) == (1, True)
     assert own_cli("models", "restore", "on-time", "v2", "--reason", "now").stdout == "models:/on-time/2 is active\n"

@@ -34,7 +34,7 @@ def find_version(client: Client, name: str, given: str) -> ModelVersion:
     if alias in model.aliases:
         return client.get_version(name, model.aliases[alias])
     if given == "latest":
-        return client.get_version(name, model.latest_version)
+        return client.get_latest_version(name)
     known = ", ".join(sorted(model.aliases)) or "none"
     raise InvalidValue("version", given, f"a number such as 3 or v3, latest, or an alias (there are: {known})")
 

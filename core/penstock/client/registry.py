@@ -106,6 +106,12 @@ class Registry(OnWiring):
 
         return registry.get_version(self.wiring, version, name)
 
+    def get_latest_version(self, name: str) -> ModelVersion:
+        """Return the version that `models:/name/latest` is; `NotFound` if there is none."""
+        from penstock.services import model_access
+
+        return model_access.find_latest(self.wiring.store, name)
+
     def get_version_by_alias(self, name: str, alias: str) -> ModelVersion:
         """Return the version an alias points to; `NotFound` says what there is instead."""
         from penstock.services import model_access

@@ -48,6 +48,9 @@ def find(store: MetadataStore, uri: str, *, deleted: bool = False) -> FoundModel
     if isinstance(parsed, AliasUri):
         version = find_by_alias(store, parsed.model, parsed.alias)
         return FoundModel(store.get_model(version.model_id), version)
+    if parsed.version is None:
+        found = find_latest(store, parsed.model)
+        return FoundModel(store.get_model(found.model_id), found)
     found = store.find_version(parsed.model, parsed.version)
     if found is None:
         raise NotFound("model version", uri, _what_there_is(store, parsed.model))
@@ -55,6 +58,14 @@ def find(store: MetadataStore, uri: str, *, deleted: bool = False) -> FoundModel
         hint = f"It was deleted; bring it back: penstock models restore {found.model} {found.version} --reason ..."
         raise NotFound("model version", uri, hint)
     return FoundModel(store.get_model(found.model_id), found)
+
+
+def find_latest(store: MetadataStore, name: str) -> ModelVersion:
+    """Return the version with the highest number that is not deleted; `NotFound` if there is none."""
+    found = store.find_version(check_model_name(name), None)
+    if found is None:
+        raise NotFound("model version", str(VersionUri(name, None)), _what_there_is(store, name))
+    return found
 
 
 def find_by_alias(store: MetadataStore, name: str, alias: str) -> ModelVersion:
