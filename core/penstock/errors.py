@@ -149,11 +149,15 @@ class ForeignReference(Terminal):
 class Corrupted(Terminal):
     """Stored bytes that are not what was stored: missing, cut short or changed."""
 
-    def __init__(self, kind: str, name: str, expected: str, found: str) -> None:
-        super().__init__(
-            f"{kind} {name!r} is corrupted: expected {expected}, found {found}. "
-            "It was not used; restore the object from a backup or use another version"
-        )
+    def __init__(
+        self,
+        kind: str,
+        name: str,
+        expected: str,
+        found: str,
+        hint: str = "It was not used; restore the object from a backup or use another version",
+    ) -> None:
+        super().__init__(_sentence(f"{kind} {name!r} is corrupted: expected {expected}, found {found}", hint))
         self.kind, self.name, self.expected, self.found = kind, name, expected, found
 
 

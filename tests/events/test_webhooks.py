@@ -13,15 +13,15 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from pathlib import Path
 
 import pytest
 
 import penstock
-from penstock.errors import InvalidValue
-from penstock.model.webhooks import DeliveryState, Target
+from penstock.errors import Corrupted, InvalidValue
+from penstock.model.webhooks import Answer, DeliveryState, Target
 from penstock.webhooks.addresses import Allowed, is_public
 from penstock.webhooks.http_courier import HttpCourier
 from tests.events.receiver import Receiver, dripping, receiving
@@ -132,6 +132,14 @@ def test_a_target_that_drips_its_answer_is_given_up_at_the_deadline(begins: byte
     assert 0.4 < time.monotonic() - started < 5
 
 
+def test_the_next_address_is_tried_within_the_same_deadline_where_one_cannot_be_reached(receiver: Receiver) -> None:
+    allowed, target = Allowed.parse("127.0.0.0/8"), Target.parse(f"http://hooks.example:{receiver.port}/")
+    found = [ip_address("127.0.0.2"), ip_address("127.0.0.1")]  # nobody listens on the first
+    assert HttpCourier(allowed, timeout_s=5, resolve=lambda host, port: found).send(target, {}, b"{}").accepted
+    nowhere = HttpCourier(allowed, timeout_s=5, resolve=lambda host, port: found[:1]).send(target, {}, b"{}")
+    assert nowhere.error.startswith("ConnectionRefusedError")
+
+
 def test_plain_http_is_for_hosts_that_were_named() -> None:
     courier = HttpCourier(Allowed(), resolve=lambda host, port: [ip_address("93.184.216.34")])
     assert "unencrypted" in courier.send(Target.parse("http://example.org/"), {}, b"").error
@@ -143,6 +151,7 @@ def test_plain_http_is_for_hosts_that_were_named() -> None:
         "127.0.0.1", "10.1.2.3", "172.16.0.1", "192.168.0.1", "169.254.169.254", "0.0.0.0", "100.64.0.1", "224.0.0.1",
         "240.0.0.1", "255.255.255.255", "::1", "::", "fe80::1", "fc00::1", "ff02::1", "::ffff:127.0.0.1",
         "::ffff:10.0.0.1", "64:ff9b::7f00:1", "64:ff9b::a9fe:a9fe", "2002:7f00:1::", "2001:0:0:0:0:0:0:1",
+        "fec0::1", "3fff::1", "5f00::1", "64:ff9b:1::7f00:1", "192.88.99.1", "::ffff:192.88.99.1",
     ],
 )  # fmt: skip
 def test_an_address_that_leads_inside_is_not_public(address: str) -> None:
@@ -160,6 +169,7 @@ def test_a_public_address_is_public(address: str) -> None:
         "", "example.org", "ftp://example.org/", "https://", "https://user:secret@example.org/", "https://a b/",
         "https://example.org/#part", "https://example.org\\@evil.org/", "https://exämple.org/", "file:///etc/passwd",
         "https://example.org:99999/", "https://example.org/\nhost: x", "javascript:alert(1)", "https://[::1/", 7,
+        "https://a..example.org/", f"https://{'a' * 64}.example.org/", "https://-a.example.org/",
     ],
 )  # fmt: skip
 def test_a_target_that_is_not_a_plain_url_is_refused_without_repeating_a_password(
@@ -185,6 +195,46 @@ def test_a_missing_key_is_said_after_the_others_have_been_told(
     with pytest.raises(InvalidValue, match=r"another \(NO_SUCH_KEY\)"):
         list(told.deliver_events(LOCAL))
     assert len(receiver.received) == 1
+
+
+class Broken:
+    """A courier with a fault of its own."""
+
+    def send(self, target: Target, headers: Mapping[str, str], body: bytes) -> Answer:
+        raise RuntimeError("out of paper")
+
+
+def test_a_webhook_that_cannot_be_sent_to_is_a_failed_try_and_stops_no_other(
+    told: penstock.Client, receiver: Receiver
+) -> None:
+    told.add_webhook("a-bad-one", "https://bad.example/", secret="TEAM_KEY")
+    with told.wiring.store._database.writing() as connection:  # type: ignore[attr-defined]
+        connection.exec_driver_sql("UPDATE webhooks SET target = 'https://a..b/' WHERE name = 'a-bad-one'")
+    open_runs(told, "a")
+    made = [(one.webhook, one.state.value, one.error[:28]) for one in told.deliver_events(LOCAL)]
+    assert made == [("a-bad-one", "failed", "InvalidValue: webhook target"), ("team", "delivered", "")]
+    told.remove_webhook("a-bad-one")
+    open_runs(told, "b")
+    assert [one.error for one in told.deliver_events(Broken())] == ["RuntimeError: out of paper"]
+
+
+def test_a_name_that_no_resolver_takes_is_an_answer() -> None:
+    answer = HttpCourier(timeout_s=5).send(Target("https", "a..b.example", 443, "/"), {}, b"{}")
+    assert answer.status is None
+    assert "a..b.example cannot be looked up" in answer.error
+
+
+def test_a_chain_that_has_lost_its_tail_ends_with_a_word_about_it_after_the_others_were_told(
+    told: penstock.Client, receiver: Receiver
+) -> None:
+    open_runs(told, "a", "b")
+    told.open_run("team/other", "a")
+    with told.wiring.store._database.writing() as connection:  # type: ignore[attr-defined]
+        connection.exec_driver_sql("DROP TRIGGER ledger_append_only_delete")
+        connection.exec_driver_sql("DELETE FROM ledger WHERE chain_name = 'team/model' AND sequence = 2")
+    with pytest.raises(Corrupted, match=r"experiment:team/model.*penstock verify"):
+        list(told.deliver_events(LOCAL))
+    assert len(receiver.received) == 2
 
 
 def test_over_https_the_certificate_must_be_of_the_host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

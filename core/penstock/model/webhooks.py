@@ -27,7 +27,8 @@ _EXPECTED = "https://host/path, without a user, a password, a fragment or contro
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.\-]{0,99}")
 _VARIABLE = re.compile(r"[A-Z][A-Z0-9_]{0,99}")
 _KIND = re.compile(r"[a-z][a-z_]{0,39}")
-_HOST = re.compile(r"(?=.{1,253}$)[A-Za-z0-9_](?:[A-Za-z0-9_\-.]*[A-Za-z0-9_])?")
+_LABEL = r"[A-Za-z0-9_](?:[A-Za-z0-9_\-]{0,61}[A-Za-z0-9_])?"  # between two dots, RFC 1035; and what is used beside it
+_HOST = re.compile(rf"(?=.{{1,253}}$){_LABEL}(?:\.{_LABEL})*")
 
 
 @dataclass(frozen=True)
@@ -91,7 +92,8 @@ class Webhook:
     def __post_init__(self) -> None:
         if not _NAME.fullmatch(self.name):
             raise InvalidValue("webhook name", self.name, "letters, digits, '_', '.', '-', at most 100 characters")
-        object.__setattr__(self, "target", str(Target.parse(self.target)))
+        if self.created_at is None:  # what is on record must stay readable, to be removed: it is parsed when it is used
+            object.__setattr__(self, "target", str(Target.parse(self.target)))
         if not _VARIABLE.fullmatch(self.secret_variable):
             hint = "The key itself stays in the environment of the process that delivers"
             raise InvalidValue(

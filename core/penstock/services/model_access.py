@@ -49,8 +49,8 @@ def find(store: MetadataStore, uri: str, *, deleted: bool = False) -> FoundModel
         version = find_by_alias(store, parsed.model, parsed.alias)
         return FoundModel(store.get_model(version.model_id), version)
     if parsed.version is None:
-        found = find_latest(store, parsed.model)
-        return FoundModel(store.get_model(found.model_id), found)
+        latest = find_latest(store, parsed.model)
+        return FoundModel(store.get_model(latest.model_id), latest)
     found = store.find_version(parsed.model, parsed.version)
     if found is None:
         raise NotFound("model version", uri, _what_there_is(store, parsed.model))

@@ -13,13 +13,13 @@ import hmac
 import json
 import os
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from typing import Any
 
-from penstock.errors import InvalidValue
+from penstock.errors import Corrupted, InvalidValue
 from penstock.model.audit import AuditEvent, ChainId
 from penstock.model.ids import new_token
-from penstock.model.webhooks import Delivery, DeliveryState, Target, Webhook, event_json
+from penstock.model.webhooks import Answer, Delivery, DeliveryState, Target, Webhook, event_json
 from penstock.ports import MetadataStore
 from penstock.ports.courier import Courier
 from penstock.services.wiring import Wiring
@@ -42,9 +42,10 @@ def deliver(wiring: Wiring, courier: Courier) -> Iterator[Delivery]:
 
     One process at a time delivers for a webhook. A process killed in the middle leaves a claim that runs out: the next
     one carries on from the last logged try, and what was sent but not logged is sent again under the same id. Raises
-    `InvalidValue` for a key that is missing here, after the other webhooks have been served.
+    `InvalidValue` for a key that is missing here and `Corrupted` for a chain that has lost its last entries, after
+    everything else has been sent.
     """
-    missing: list[str] = []
+    missing, cut = list[str](), set[ChainId]()
     for webhook in wiring.store.list_webhooks():
         key = os.environ.get(webhook.secret_variable, "")
         if not key:
@@ -53,21 +54,32 @@ def deliver(wiring: Wiring, courier: Courier) -> Iterator[Delivery]:
         token = new_token()
         if wiring.store.claim_webhook(webhook.name, token, LEASE_S):
             try:
-                yield from _deliver_to(wiring.store, webhook, key.encode(), token, courier)
+                cut |= yield from _deliver_to(wiring.store, webhook, key.encode(), token, courier)
             finally:
                 wiring.store.release_webhook(webhook.name, token)
+    if cut:
+        chains, hint = ", ".join(sorted(map(str, cut))), "Nothing else was held back; penstock verify says what is gone"
+        raise Corrupted("ledger", chains, "the entries its head counts", "none after those that were sent", hint)
     if missing:
         hint = "Set it where events are delivered; the store never holds it"
         raise InvalidValue("webhook keys", ", ".join(missing), "an environment variable that holds each key", hint)
 
 
-def _deliver_to(store: MetadataStore, webhook: Webhook, key: bytes, token: str, courier: Courier) -> Iterator[Delivery]:
-    while due := store.list_due(webhook.name, _CHAINS):
+def _deliver_to(
+    store: MetadataStore, webhook: Webhook, key: bytes, token: str, courier: Courier
+) -> Generator[Delivery, None, set[ChainId]]:
+    """Yield each try; return the chains whose head counts entries that are not there."""
+    cut = set[ChainId]()
+    while due := [one for one in store.list_due(webhook.name, _CHAINS + len(cut)) if one.chain not in cut]:
         for chain in due:
+            if not store.read_entries(chain.chain, chain.sequence, 1):
+                cut.add(chain.chain)
+                continue
             for delivery in _deliver_chain(store, webhook, key, token, courier, chain.chain, chain.sequence):
                 if delivery is None:  # somebody else has taken over
-                    return
+                    return cut
                 yield delivery
+    return cut
 
 
 def _deliver_chain(
@@ -82,7 +94,7 @@ def _deliver_chain(
                 yield None
                 return
             started = time.monotonic()
-            answer = courier.send(Target.parse(webhook.target), *signed(entry, key))
+            answer = _send(courier, webhook, entry, key)
             spent_ms = round((time.monotonic() - started) * 1000)
             delivery = store.record_delivery(webhook.name, token, entry, answer, spent_ms)
             yield delivery
@@ -92,6 +104,13 @@ def _deliver_chain(
         if not webhook.wants(entries[-1]) and not store.skip_entries(webhook.name, token, chain, told):
             yield None
             return
+
+
+def _send(courier: Courier, webhook: Webhook, entry: AuditEvent, key: bytes) -> Answer:
+    try:
+        return courier.send(Target.parse(webhook.target), *signed(entry, key))
+    except Exception as error:  # noqa: BLE001 - whatever it was, this webhook's try has failed, and the others are served
+        return Answer(None, f"{type(error).__name__}: {error}"[:500])
 
 
 def signed(entry: AuditEvent, key: bytes, at_s: int | None = None) -> tuple[dict[str, str], bytes]:

@@ -18,6 +18,11 @@ ALLOWED_VARIABLE = "PENSTOCK_WEBHOOK_HOSTS"
 _Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 # Addresses that carry an IPv4 address inside (RFC 6052): what they lead to is that one.
 _NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
+# Not public by name, because not every Python knows: site-local (RFC 3879), documentation (RFC 9637), segment routing
+# (RFC 9602), NAT64 inside a network (RFC 8215), and the anycast address of 6to4 relays (RFC 7526).
+_NOT_PUBLIC = tuple(
+    map(ipaddress.ip_network, ("fec0::/10", "3fff::/20", "5f00::/16", "64:ff9b:1::/48", "192.88.99.0/24"))
+)
 
 
 @dataclass(frozen=True)
@@ -66,7 +71,8 @@ def is_public(address: _Address) -> bool:
             return is_public(inner)
         if address.teredo is not None:
             return False
-    return address.is_global and not address.is_multicast and not address.is_reserved
+    named = any(address in network for network in _NOT_PUBLIC)
+    return address.is_global and not address.is_multicast and not address.is_reserved and not named
 
 
 def look_up(host: str, port: int) -> list[_Address]:

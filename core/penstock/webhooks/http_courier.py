@@ -46,6 +46,8 @@ class HttpCourier:
             return Answer(None, f"{target.host}: its address was not found within {self._timeout_s:g} s")
         except OSError as error:
             return Answer(None, f"{target.host} has no address: {error.strerror or error}")
+        except ValueError as error:  # a name that no resolver takes, such as one with an empty label
+            return Answer(None, f"{target.host} cannot be looked up: {error}"[:500])
         refused = [address for address in addresses if not self._allowed.admits(target.host, address)]
         if refused or not addresses:
             hint = f"Name the host or its network in {ALLOWED_VARIABLE} where events are delivered, if it is meant"
@@ -53,7 +55,7 @@ class HttpCourier:
         if target.scheme == "http" and not self._may_be_plain(target.host, addresses):
             hint = f"Use https, or name the host in {ALLOWED_VARIABLE} where events are delivered"
             return Answer(None, f"{target.host} would be sent events unencrypted. {hint}")
-        return self._post(target, addresses[0], headers, body, until)
+        return self._post(target, addresses, headers, body, until)
 
     def _looked_up(self, host: str, port: int) -> list[IPv4Address | IPv6Address]:
         """Return a host's addresses, or raise `TimeoutError`: a look-up cannot be ended, but it can be left alone.
@@ -83,9 +85,14 @@ class HttpCourier:
         return self._allowed.names(host) or inside
 
     def _post(
-        self, target: Target, address: IPv4Address | IPv6Address, headers: Mapping[str, str], body: bytes, until: float
+        self,
+        target: Target,
+        addresses: list[IPv4Address | IPv6Address],
+        headers: Mapping[str, str],
+        body: bytes,
+        until: float,
     ) -> Answer:
-        connection = _Pinned(target, str(address), until)
+        connection = _Pinned(target, [str(address) for address in addresses], until)
         try:
             connection.request("POST", target.path, body=body, headers=dict(headers))
             answer = connection.getresponse()
@@ -101,22 +108,38 @@ class HttpCourier:
 
 
 class _Pinned(http.client.HTTPConnection):
-    """A connection to an address that has been checked, though the request and the certificate name the host."""
+    """A connection to an address that has been checked, though the request and the certificate name the host.
 
-    def __init__(self, target: Target, address: str, until: float) -> None:
+    The first of the addresses that answers is the one.
+    """
+
+    def __init__(self, target: Target, addresses: list[str], until: float) -> None:
         super().__init__(target.host, target.port)
         self.default_port = 443 if target.scheme == "https" else 80  # the port that the Host header leaves out
-        self._address, self._until, self._secure = address, until, target.scheme == "https"
+        self._addresses, self._until, self._secure = addresses, until, target.scheme == "https"
         self._opened = ExitStack()
 
     def connect(self) -> None:
-        sock = socket.create_connection((self._address, self.port), self._left())
+        sock = self._reached()
         self._opened.callback(sock.close)
         if self._secure:
             sock.settimeout(self._left())
             sock = ssl.create_default_context().wrap_socket(sock, server_hostname=self.host)
             self._opened.callback(sock.close)
         self.sock = _Hurried(sock, self._until)  # all of a socket that http.client asks for
+
+    def _reached(self) -> socket.socket:
+        """Return a socket to the first address that takes a connection; each has an equal share of the time left."""
+        failed: OSError = TimeoutError("timed out")
+        for tried, address in enumerate(self._addresses):
+            if tried and time.monotonic() >= self._until:
+                break
+            try:
+                share = max(_SOON_S, self._left() / (len(self._addresses) - tried))
+                return socket.create_connection((address, self.port), share)
+            except OSError as error:
+                failed = error
+        raise failed
 
     def _left(self) -> float:
         return max(_SOON_S, self._until - time.monotonic())
