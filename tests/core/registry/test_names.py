@@ -6,7 +6,7 @@ import pytest
 
 from penstock.errors import InvalidValue
 from penstock.model.ids import check_alias_name, check_model_name
-from penstock.model.names import likeness
+from penstock.model.names import check_new_model_name, likeness
 from penstock.model.uris import AliasUri, parse_model_uri
 
 
@@ -68,6 +68,33 @@ def test_an_alias_is_plain_ascii_and_no_version(alias: object) -> None:
 def test_names_that_print_alike_have_the_same_likeness() -> None:
     assert likeness("On-Time") == likeness("on-time") == likeness("оn-time")
     assert likeness("on-time") != likeness("on_time")
+
+
+@pytest.mark.parametrize(
+    ("twin", "name"),
+    [
+        ("bɑnk", "bank"), ("ƅank", "bank"), ("ɡate", "gate"), ("lıst", "list"), ("ᴀlpha", "alpha"), ("ᴛᴇᴀᴍ", "team"),
+        ("mode1", "model"), ("modeI", "model"), ("l0an", "loan"), ("օհս", "ohu"), ("ꓐꓮꓠꓗ", "bank"), ("ᎪᏢ", "ap"),
+        ("ꭺꮲ", "AP"),
+    ],
+)  # fmt: skip
+def test_a_new_name_is_not_taken_for_one_there_is_and_one_in_use_stays_in_use(twin: str, name: str) -> None:
+    for new, there in ((twin, name), (name, twin)):
+        with pytest.raises(InvalidValue, match="cannot be taken for"):
+            check_new_model_name(new, ["other", there])
+    check_new_model_name(name, ["other", name, "Verspätung"])
+    assert check_model_name(twin) == twin
+
+
+@pytest.mark.parametrize("name", ["օհս", "ꓐꓮꓠꓗ", "ᎪᏢ"])
+def test_a_new_name_wholly_in_foreign_letters_that_look_latin_is_refused(name: str) -> None:
+    with pytest.raises(InvalidValue, match="the Latin"):
+        check_new_model_name(name, [])
+
+
+@pytest.mark.parametrize("name", ["kırık", "Verspätung", "Հայաստան", "задержка", "ᏣᎳᎩ", "航空便", "v1.0-2"])
+def test_a_new_name_with_no_twin_is_taken(name: str) -> None:
+    check_new_model_name(check_model_name(name), ["on-time", "fraud", "v1.0-3"])
 
 
 @pytest.mark.parametrize("stage", ["Production", "production", "Staging"])

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from penstock.errors import Conflict, InvalidValue, NotAuthorized, NotFound
+from penstock.errors import Conflict, NotAuthorized, NotFound
 from penstock.model import guarding
 from penstock.model.ids import derived_id
 from penstock.model.load_checks import LoadCheck, check_may_be_pointed_to
-from penstock.model.names import likeness
+from penstock.model.names import check_new_model_name
 from penstock.model.versions import Alias, AliasMove, Authorization, AuthorizationKind, LoggedModel, ModelVersion
 from penstock.stores.memory import ungated
 from penstock.stores.memory.state import State, plain, time_of
@@ -47,11 +47,7 @@ def add_version(
     if stored.deleted or state.run(stored.run_id).run.deleted:
         raise guarding.deleted_model(stored.uri)
     if model not in state.registered:
-        for name in state.registered:
-            if likeness(name) == likeness(model):
-                raise InvalidValue(
-                    "model name", model, f"a name that cannot be taken for {name!r}, which is registered"
-                )
+        check_new_model_name(model, state.registered)
     versions = state.versions.setdefault(model, [])
     state.registered.setdefault(model, time_of(now_ms))
     number, digest = len(versions) + 1, stored.payload_digest

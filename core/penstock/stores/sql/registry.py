@@ -6,10 +6,10 @@ from collections.abc import Sequence
 
 import sqlalchemy as sa
 
-from penstock.errors import InvalidValue, NotAuthorized, NotFound
+from penstock.errors import NotAuthorized, NotFound
 from penstock.model import guarding
 from penstock.model.ids import WORKSPACE
-from penstock.model.names import likeness
+from penstock.model.names import check_new_model_name
 from penstock.model.uris import RunModelUri
 from penstock.model.versions import (
     Authorization,
@@ -200,9 +200,7 @@ def add_version(
 def _check_unlike_others(connection: sa.Connection, model: str) -> None:
     """`InvalidValue` if a new name would be taken for one there is."""
     names = sa.select(registered_models.c.name).where(registered_models.c.workspace == WORKSPACE)
-    for name in connection.scalars(names):
-        if name != model and likeness(name) == likeness(model):
-            raise InvalidValue("model name", model, f"a name that cannot be taken for {name!r}, which is registered")
+    check_new_model_name(model, connection.scalars(names))
 
 
 def find_version(connection: sa.Connection, model: str, version: int | None) -> ModelVersion | None:
