@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import json
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
 
 import penstock
-from tests.cli.command_line import CHAMPION, EXPERIMENT, Run, decision_of, one_run
+from penstock.stores.sql.store import SqlStore
+from tests.cli.command_line import CHAMPION, EXPERIMENT, Run, decision_of, one_run, runner_on
+from tests.contracts import samples
 
 
 def test_where_an_alias_pointed_is_said_with_who_and_why(cli: Run) -> None:
@@ -94,6 +98,31 @@ def test_a_check_says_what_it_saw_and_fails_with_exit_code_1(own: Path, own_cli:
     failed = own_cli("models", "check", "on-time", "1")
     assert (failed.exit_code, "is corrupted" in failed.stdout) == (1, True)
     assert own_cli("models", "show", "on-time").stdout.split().count("no") == 1
+
+
+def test_the_newest_rows_are_shown_with_how_many_there_are_and_the_store_is_not_asked_row_by_row(
+    tmp_path: Path,
+) -> None:
+    with closing(SqlStore(f"sqlite:///{tmp_path / 'penstock.db'}")) as store:
+        for generation, run in enumerate("abcd"):
+            samples.released(store, run, generation=generation)
+    cli, asked = runner_on(tmp_path), list[str]()
+
+    def listen(_connection: object, _cursor: object, statement: str, *_: object) -> None:
+        asked.append(statement)
+
+    sa.event.listen(sa.Engine, "before_cursor_execute", listen)
+    shown, moved = (cli("models", command, samples.MODEL, "--limit", "2").stdout for command in ("show", "history"))
+    sa.event.remove(sa.Engine, "before_cursor_execute", listen)
+    assert [sum(f"FROM {table}" in one for one in asked) for table in ("load_checks", "decisions")] == [1, 1]
+    assert "The newest 2 of 4 versions; --limit shows more." in shown
+    assert [f"v{number} " in shown for number in (1, 2, 3, 4)] == [False, False, True, True]
+    assert "The last 2 of 4 moves; --limit shows more." in moved
+    assert ["v2 → v3" in moved, "v1 → v2" in moved] == [True, False]
+    assert "of 4" not in cli("models", "history", samples.MODEL, "--alias", samples.ALIAS).stdout
+    everything = json.loads(cli("models", "show", samples.MODEL, "--json").stdout)
+    assert (len(everything["versions"]), len(everything["load_checks"])) == (4, 4)
+    assert len(json.loads(cli("models", "history", samples.MODEL, "--json", "--limit", "3").stdout)) == 3
 
 
 def test_what_is_live_is_not_deleted_and_the_reference_is_named(own_cli: Run) -> None:

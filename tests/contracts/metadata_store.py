@@ -187,6 +187,10 @@ class MetadataStoreContract(
         assert kinds(store) == before
         assert [made.evaluation_id for made in store.list_evaluations(run_id)] == [evaluation.evaluation_id]
         assert [made.decision_id for made in store.list_decisions(run_id)] == [decision.decision_id]
+        assert store.find_decisions([decision.decision_id, "f" * 32]) == {
+            decision.decision_id: store.get_decision(decision.decision_id)
+        }
+        assert store.find_decisions([]) == {}
 
     def test_every_run_is_read_and_those_that_were_judged_are_listed_in_order(self, store: MetadataStore) -> None:
         bare = opened(store, "bare").run_id

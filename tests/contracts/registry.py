@@ -68,6 +68,15 @@ class VersionRecordsContract:
         with pytest.raises(NotFound, match="model version"):
             store.record_load_check(replace(samples.passed_check(version), version=9))
 
+    def test_the_last_check_of_every_version_is_read_at_once(self, store: MetadataStore) -> None:
+        versions = [samples.unchecked(store, judged(store, run)) for run in ("a", "b", "c")]
+        store.record_load_check(failed(versions[0], 1))
+        last = [store.record_load_check(samples.passed_check(versions[0], 2))]
+        last.append(store.record_load_check(failed(versions[2], 1)))
+        assert store.list_last_load_checks(MODEL) == last
+        assert store.list_last_load_checks(MODEL, 2) == last[1:]
+        assert store.list_last_load_checks("other") == []
+
     def test_an_alias_does_not_go_back_to_what_no_longer_loads(self, store: MetadataStore) -> None:
         _, first, _ = samples.released(store, "a")
         samples.released(store, "b", generation=1)

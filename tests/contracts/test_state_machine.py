@@ -255,6 +255,7 @@ class Twins(GateRules):
         check = replace(samples.passed_check(version, number), passed=passed, error="" if passed else "broken")
         self.both(lambda store: store.record_load_check(check))
         self.both(lambda store: store.list_load_checks(version.model, version.version))
+        self.both(lambda store: store.list_last_load_checks(version.model, number))
 
     @precondition(lambda self: self.versions)
     @rule(which=PICK, state=st.sampled_from(VersionState))

@@ -57,7 +57,9 @@ def test_what_runs_without_a_transaction_is_one_statement(empty_url: str, statem
         store.list_alias_moves(samples.MODEL)
         store.find_move_at(samples.MODEL, samples.ALIAS, 2**40)
         store.list_load_checks(samples.MODEL, version.version)
-    assert list(statements.values()) == [1] * 16
+        store.list_last_load_checks(samples.MODEL)
+        store.find_decisions([judged.decision.decision_id])
+    assert list(statements.values()) == [1] * 18
 
 
 def test_what_nobody_asks_about_is_there_and_is_refused_as_it_is_alone(empty_url: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from penstock.cli.words import one_line, short, version, who
@@ -48,11 +49,19 @@ def authorized_by(authorization: Authorization) -> str:
 
 def why_of(client: Client, authorization: Authorization) -> str:
     """Return why a change was allowed."""
+    return whys_of(client, [authorization])[0]
+
+
+def whys_of(client: Client, authorizations: Sequence[Authorization]) -> list[str]:
+    """Return why each of these changes was allowed."""
     from penstock.cli.judgements import why
 
-    if authorization.decision_id is None:
-        return one_line(authorization.reason)
-    return why(client.get_decision(authorization.decision_id))
+    decisions = client.find_decisions(list({one.decision_id for one in authorizations if one.decision_id is not None}))
+    found = (decisions.get(one.decision_id or "") for one in authorizations)
+    return [
+        one_line(one.reason) if decision is None else why(decision)
+        for one, decision in zip(authorizations, found, strict=True)
+    ]
 
 
 def moved(move: AliasMove) -> str:

@@ -218,6 +218,10 @@ class Judgements(OnWiring):
             map_index=map_index,
         )
 
+    def find_decisions(self, decision_ids: Sequence[str]) -> Mapping[str, GateDecision]:
+        """Return these decisions by id, at most 10,000 at once; those that are not on record are left out."""
+        return self.wiring.store.find_decisions(decision_ids)
+
     def get_decision(self, decision: object) -> GateDecision:
         """Return a decision by reference or id; `NotFound` if there is none."""
         return self.wiring.store.get_decision(id_in(decision, "decision_id"))

@@ -68,6 +68,10 @@ class ModelCare(OnWiring):
         """Return the load checks of a version, oldest first; the last one counts."""
         return self.wiring.store.list_load_checks(name, version)
 
+    def last_load_checks(self, name: str, *, since: int = 1) -> Mapping[int, LoadCheck]:
+        """Return the load check that counts for each version from number `since` on that was checked, by number."""
+        return {check.version: check for check in self.wiring.store.list_last_load_checks(name, since)}
+
     def protect_alias(self, name: str, alias: str, *, actors: Sequence[str] = (), reason: str) -> AliasProtection:
         """Let only a passed gate (or a rollback) move an alias, and only the `actors` named; none named: anybody.
 

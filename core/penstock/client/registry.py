@@ -134,6 +134,11 @@ class Registry(OnWiring):
         """
         return self.wiring.store.list_alias_moves(name, alias, limit)
 
+    def count_alias_moves(self, name: str, alias: str | None = None) -> int:
+        """Return how often a model's aliases have moved, or one of them."""
+        of = [alias] if alias is not None else [a for m in self.list_models() if m.name == name for a in m.aliases]
+        return sum(found.generation for one in of if (found := self.wiring.store.find_alias(name, one)) is not None)
+
     def load_model(self, uri: str, *, trusted_types: Sequence[str] | None = None) -> Predictor:
         """Load a model by URI or folder; every checksum is verified first, and code-executing formats are refused."""
         from penstock.services import model_access

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 from penstock.model.approvals import ApprovalRequest
@@ -45,6 +45,10 @@ class JudgementRecords(Protocol):
 
     def get_decision(self, decision_id: str) -> GateDecision:
         """Return a decision; `NotFound` if there is none."""
+        ...
+
+    def find_decisions(self, decision_ids: Sequence[str]) -> Mapping[str, GateDecision]:
+        """Return these decisions by id, at most 10,000 at once; those that are not there are left out."""
         ...
 
     def list_judged_runs(self, after: str, limit: int) -> Sequence[str]:

@@ -27,6 +27,10 @@ class VersionRecords(Protocol):
         """Return a version's checks, oldest first; the last one counts."""
         ...
 
+    def list_last_load_checks(self, model: str, since: int = 1) -> Sequence[LoadCheck]:
+        """Return the last check of each version from number `since` on, by number; of those that were checked."""
+        ...
+
     def change_version_state(
         self, model: str, version: int, state: VersionState, reason: str, actor: Mapping[str, Any]
     ) -> ModelVersion:

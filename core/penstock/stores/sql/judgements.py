@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import sqlalchemy as sa
 
@@ -113,6 +113,12 @@ def get_decision(connection: sa.Connection, decision_id: str) -> GateDecision:
     if row is None:
         raise NotFound("decision", decision_id)
     return decision_of(row)
+
+
+def find_decisions(connection: sa.Connection, decision_ids: Sequence[str]) -> Mapping[str, GateDecision]:
+    """Return those of these decisions that are there, by id."""
+    rows = connection.execute(_DOCUMENT.where(decisions.c.decision_id.in_(decision_ids))).mappings()
+    return {found.decision_id: found for found in map(decision_of, rows)}
 
 
 def list_decisions(connection: sa.Connection, run_id: str) -> Sequence[GateDecision]:

@@ -58,6 +58,18 @@ def checks(connection: sa.Connection, model: str, version: int) -> Sequence[Load
     return [check_of(row) for row in rows.mappings()]
 
 
+def last_checks(connection: sa.Connection, model: str, since: int) -> Sequence[LoadCheck]:
+    """Return the last check of each version from a number on."""
+    later = load_checks.alias()
+    same = (later.c[name] == load_checks.c[name] for name in ("workspace", "model", "version"))
+    query = (
+        sa.select(load_checks)
+        .where(load_checks.c.workspace == WORKSPACE, load_checks.c.model == model, load_checks.c.version >= since)
+        .where(~sa.exists().where(*same, later.c.number > load_checks.c.number))
+    )
+    return [check_of(row) for row in connection.execute(query.order_by(load_checks.c.version)).mappings()]
+
+
 def change_state(
     connection: sa.Connection, model: str, version: int, state: VersionState, reason: str, actor: Mapping[str, Any]
 ) -> ModelVersion:

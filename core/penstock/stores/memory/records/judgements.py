@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from penstock.errors import NotFound
 from penstock.model.approvals import ApprovalRequest
@@ -70,6 +70,9 @@ class MemoryJudgementRecords(InMemory):
         if decision_id not in self._state.decisions:
             raise NotFound("decision", decision_id)
         return self._state.decisions[decision_id]
+
+    def find_decisions(self, decision_ids: Sequence[str]) -> Mapping[str, GateDecision]:
+        return {its: self._state.decisions[its] for its in decision_ids if its in self._state.decisions}
 
     def list_decisions(self, run_id: str) -> Sequence[GateDecision]:
         found = [made for made in self._state.decisions.values() if made.run_id == run_id]

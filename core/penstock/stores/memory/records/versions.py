@@ -25,6 +25,10 @@ class MemoryVersionRecords(InMemory):
     def list_load_checks(self, model: str, version: int) -> Sequence[LoadCheck]:
         return list(self._state.checks.get((model, version), []))
 
+    def list_last_load_checks(self, model: str, since: int = 1) -> Sequence[LoadCheck]:
+        found = sorted((of, checks) for of, checks in self._state.checks.items() if of[0] == model and of[1] >= since)
+        return [checks[-1] for _, checks in found if checks]
+
     def change_version_state(
         self, model: str, version: int, state: VersionState, reason: str, actor: Mapping[str, Any]
     ) -> ModelVersion:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from penstock.model.approvals import ApprovalRequest
 from penstock.model.audit import NewEvent
@@ -61,6 +61,10 @@ class SqlJudgementRecords(OnDatabase):
     def get_decision(self, decision_id: str) -> GateDecision:
         with self._database.reading(one_statement=True) as connection:
             return judgements.get_decision(connection, decision_id)
+
+    def find_decisions(self, decision_ids: Sequence[str]) -> Mapping[str, GateDecision]:
+        with self._database.reading(one_statement=True) as connection:
+            return judgements.find_decisions(connection, decision_ids)
 
     def list_decisions(self, run_id: str) -> Sequence[GateDecision]:
         with self._database.reading(one_statement=True) as connection:

@@ -27,6 +27,10 @@ class SqlVersionRecords(OnDatabase):
         with self._database.reading(one_statement=True) as connection:
             return versions.checks(connection, model, version)
 
+    def list_last_load_checks(self, model: str, since: int = 1) -> Sequence[LoadCheck]:
+        with self._database.reading(one_statement=True) as connection:
+            return versions.last_checks(connection, model, since)
+
     @retried
     def change_version_state(
         self, model: str, version: int, state: VersionState, reason: str, actor: Mapping[str, Any]
