@@ -104,6 +104,31 @@ def test_a_cache_that_cannot_be_written_costs_nothing_but_time(store: LocalArtif
     assert list(foreign.iterdir()) == []
 
 
+def test_a_damaged_copy_that_cannot_be_removed_is_passed_over(
+    store: LocalArtifacts, cached: CachedArtifacts, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sha256, _ = store.put_file(written(tmp_path / "a", b"content"))
+    _fetched(cached, sha256, tmp_path)
+    FolderInside(cached.folder).replace(sha256, b"c0ntent")
+    unlink = Path.unlink
+
+    def refused(path: Path, missing_ok: bool = False) -> None:
+        if path.is_relative_to(cached.folder / "blobs"):
+            raise PermissionError(30, "Read-only file system")
+        unlink(path, missing_ok)
+
+    monkeypatch.setattr(Path, "unlink", refused)
+    assert _fetched(cached, sha256, tmp_path) == b"content"
+
+
+def test_progress_is_told_of_what_is_cached_too(store: LocalArtifacts, cached: CachedArtifacts, tmp_path: Path) -> None:
+    sha256, _ = store.put_file(written(tmp_path / "a", b"content"))
+    for _ in range(2):
+        seen: list[tuple[int, int]] = []
+        cached.fetch(sha256, tmp_path / "back", lambda *at: seen.append(at))  # noqa: B023 - called in this turn only
+        assert seen == [(7, 7)]
+
+
 def test_processes_that_share_a_cache_too_small_for_them_read_what_was_stored(
     store: LocalArtifacts, tmp_path: Path
 ) -> None:

@@ -46,6 +46,10 @@ class CachedArtifacts:
         return f"CachedArtifacts({self.store!r}, {str(self.folder)!r})"
 
     @property
+    def origin(self) -> ArtifactStore:
+        return self.store
+
+    @property
     def location(self) -> str:
         return self.store.location
 
@@ -69,7 +73,7 @@ class CachedArtifacts:
         return missing
 
     def fetch(self, sha256: str, target: Path, progress: Progress | None = None) -> None:
-        if not self._taken(sha256, target):
+        if not self._taken(sha256, target, progress):
             self.store.fetch(sha256, target, progress)
             self._keep(sha256, target)
 
@@ -80,20 +84,23 @@ class CachedArtifacts:
         for one in missing:
             self._keep(*one)
 
-    def _taken(self, sha256: str, target: Path) -> bool:
+    def _taken(self, sha256: str, target: Path, progress: Progress | None = None) -> bool:
         cached = self._path(sha256)
         try:
             with cached.open("rb") as source, new_file(target) as written:
-                found, _ = copy_hashed(source, written)
+                found, size = copy_hashed(source, written)
                 if found != sha256:
                     raise corrupted(sha256, f"bytes of sha256 {found}")
         except Corrupted:
-            cached.unlink(missing_ok=True)
+            with suppress(OSError):  # else it stays, and is refused every time
+                cached.unlink(missing_ok=True)
             return False
         except (OSError, StoreUnavailable):
             return False
         with suppress(OSError):
             os.utime(cached)  # read just now: the last to go
+        if progress is not None:
+            progress(size, size)
         return True
 
     def _keep(self, sha256: str, verified: Path) -> None:
