@@ -149,6 +149,8 @@ class MetadataStoreContract(
         listed = [(file.path, file.sha256, file.size_bytes) for file in store.list_artifacts(run.run_id)]
         assert listed == [("a.txt", "1" * 64, 2), ("b/notes.txt", "1" * 64, 3)]
         assert store.list_artifacts("f" * 32) == []
+        assert store.find_referrer("1" * 64) == f"runs:/{run.run_id} a.txt"
+        assert store.find_referrer("0" * 64) == ""
 
     def test_a_model_is_sealed_once_and_found_by_name(self, store: MetadataStore) -> None:
         run = opened(store)
@@ -157,6 +159,8 @@ class MetadataStoreContract(
         first = store.add_model(attempt, model)
         assert [file.path for file in first.files] == ["MLmodel", "model.skops"]
         assert first == store.get_model(model.model_id) == store.find_model(run.run_id, "model")
+        store.put_artifacts(attempt, [replace(first.files[1], path="a.txt")])
+        assert store.find_referrer(first.files[1].sha256) == f"{first.uri} {first.files[1].path}"
         again = store.add_model(begun(store, run.run_id), replace(model, flavor="other", files=()))
         assert again == first
         begun(store, run.run_id)

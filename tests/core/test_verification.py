@@ -4,17 +4,24 @@ from __future__ import annotations
 
 import json
 import os
+import random
 import shutil
 import sqlite3
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 import penstock
+from penstock.artifacts.cache import CachedArtifacts
+from penstock.errors import Corrupted
+from penstock.services.active_run import ActiveRun
+from penstock.services.verification import verify
 from tests import tiny
+from tests.artifacts.insides import FolderInside
 from tests.tiny_pipeline import retrain
 
 RUNS = (("2013-03", 1.0), ("2013-04", 0.5), ("2013-05", 1.0))
@@ -112,25 +119,86 @@ def test_a_tail_cut_off_with_its_head_is_found_against_an_anchor_only(sound: Pat
     assert _found(url, sound, anchor) == ["anchor"]
 
 
-@pytest.mark.parametrize("damage", ["flip", "cut", "delete"])
-def test_damaged_bytes_of_a_version_are_named(sound: Path, tmp_path: Path, damage: str) -> None:
+def _damaged(blob: Path, damage: str, rng: random.Random) -> None:
+    """Flip one bit anywhere, cut the file anywhere, or delete it."""
+    content = bytearray(blob.read_bytes())
+    at = rng.randrange(len(content))
+    if damage == "flip":
+        content[at] ^= 1 << rng.randrange(8)
+        blob.write_bytes(content)
+    elif damage == "cut":
+        blob.write_bytes(content[:at])
+    else:
+        blob.unlink()
+
+
+@pytest.fixture
+def copied(sound: Path, tmp_path: Path) -> Path:
+    """A copy of the sound store in the test's own folder."""
     shutil.copytree(sound / "artifacts", tmp_path / "artifacts")
     shutil.copy(sound / "penstock.db", tmp_path / "penstock.db")
-    with penstock.connect(f"sqlite:///{tmp_path / 'penstock.db'}") as client:
-        version = client.get_version(tiny.MODEL, 1)
-        file = next(f for f in client.wiring.store.get_model(version.model_id).files if f.path == "MLmodel")
-        blob = next((tmp_path / "artifacts").rglob(file.sha256))
-        content = bytearray(blob.read_bytes())
-        if damage == "flip":
-            content[5] ^= 1
+    return tmp_path
+
+
+@pytest.mark.parametrize("damage", ["flip", "cut", "delete"])
+def test_every_stored_byte_that_is_damaged_is_refused_on_loading_and_named(copied: Path, damage: str) -> None:
+    rng = random.Random(damage)
+    with penstock.connect(f"sqlite:///{copied / 'penstock.db'}") as client:
+        store, blobs = client.wiring.store, sorted((copied / "artifacts" / "blobs").glob("*/*"))
+        files = store.get_model(client.get_version(tiny.MODEL, 1).model_id).files
+        for file in files:
+            blob = copied / "artifacts" / "blobs" / file.sha256[:2] / file.sha256
+            content = blob.read_bytes()
+            _damaged(blob, damage, rng)
+            with pytest.raises(Corrupted, match=file.sha256):
+                client.load_model(f"models:/{tiny.MODEL}/1")
+            findings = list(client.verify())
+            assert {f.check for f in findings} == {"bytes"}
+            assert f"models:/{tiny.MODEL}/1 {file.path}" in {f.subject for f in findings}
             blob.write_bytes(content)
-        elif damage == "cut":
-            blob.write_bytes(content[:-3])
-        else:
-            blob.unlink()
-        findings = list(client.verify())
-    assert {f.check for f in findings} == {"bytes"}
-    assert "models:/benign/1 MLmodel" in {f.subject for f in findings}
+        for _ in range(1 if damage == "delete" else 5):
+            whole = {blob: blob.read_bytes() for blob in blobs}
+            for blob in blobs:
+                _damaged(blob, damage, rng)
+                with pytest.raises(Corrupted, match=blob.name):
+                    client.wiring.artifacts.fetch(blob.name, copied / "back")
+            told = " ".join(f.problem for f in client.verify() if f.check == "bytes")
+            assert [blob.name for blob in blobs if blob.name not in told] == []
+            for blob, content in whole.items():
+                blob.write_bytes(content)
+        assert len(blobs) > len(files)  # those of versions, of another model, and artifacts of runs
+        assert list(client.verify()) == []
+
+
+def test_a_damaged_artifact_is_named_by_its_run_and_one_let_go_of_meanwhile_is_not(
+    client: penstock.Client, tmp_path: Path
+) -> None:
+    (tmp_path / "notes.txt").write_text("notes")
+    with client.open_run("e", "p") as run:
+        sha256 = run.log_artifact(tmp_path / "notes.txt").sha256
+        next((tmp_path / "artifacts" / "blobs").rglob(sha256)).unlink()
+        (finding,) = client.verify()
+        assert (finding.check, finding.subject) == ("bytes", f"runs:/{run.run_id} notes.txt")
+        findings = client.verify()
+        (tmp_path / "notes.txt").write_text("others")
+        original = client.wiring.store.list_blobs
+        client.wiring.store.list_blobs = lambda *asked: _replaced_after(original(*asked), run, tmp_path)  # type: ignore[method-assign]
+        assert list(findings) == []
+
+
+def _replaced_after(blobs: Sequence[str], run: ActiveRun, folder: Path) -> Sequence[str]:
+    run.log_artifact(folder / "notes.txt")
+    return blobs
+
+
+def test_what_is_verified_are_the_bytes_that_are_stored_and_no_copy_in_a_cache(copied: Path) -> None:
+    with penstock.connect(f"sqlite:///{copied / 'penstock.db'}") as client:
+        cached = replace(client.wiring, artifacts=CachedArtifacts(client.wiring.artifacts, copied / "cache"))
+        (file, *_) = client.wiring.store.get_model(client.get_version(tiny.MODEL, 1).model_id).files
+        cached.artifacts.fetch(file.sha256, copied / "back")
+        FolderInside(copied / "artifacts").delete(file.sha256)
+        cached.artifacts.fetch(file.sha256, copied / "back")
+        assert {finding.check for finding in verify(cached)} == {"bytes"}
 
 
 def test_another_models_files_under_a_versions_name_are_found(sound: Path, tmp_path: Path) -> None:

@@ -35,7 +35,7 @@ from penstock.artifacts.content import (
 from penstock.artifacts.parallel import in_order
 from penstock.errors import StoreUnavailable
 from penstock.failpoints import failpoint
-from penstock.ports import Progress, StoredObject
+from penstock.ports import ArtifactStore, Progress, StoredObject
 
 _SMALL_BYTES = 1 << 20
 _PREFIX = "incoming-"
@@ -50,6 +50,10 @@ class LocalArtifacts:
 
     def __repr__(self) -> str:
         return f"LocalArtifacts({str(self.root)!r})"
+
+    @property
+    def origin(self) -> ArtifactStore:
+        return self
 
     @property
     def location(self) -> str:

@@ -31,7 +31,7 @@ from penstock.artifacts.parallel import in_order
 from penstock.artifacts.s3_client import S3Client
 from penstock.artifacts.urls import S3Location, S3Options
 from penstock.failpoints import failpoint
-from penstock.ports import Progress, StoredObject
+from penstock.ports import ArtifactStore, Progress, StoredObject
 
 # Below this a conditional PUT is tried without asking first: one round trip instead of two.
 _UNASKED_BYTES = 64 << 10
@@ -51,6 +51,10 @@ class S3Artifacts:
 
     def __repr__(self) -> str:
         return f"S3Artifacts({self.location!r})"
+
+    @property
+    def origin(self) -> ArtifactStore:
+        return self
 
     @property
     def location(self) -> str:

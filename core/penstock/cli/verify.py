@@ -20,10 +20,10 @@ if TYPE_CHECKING:
 
 @click.command(short_help="Check the store against its own ledger, and every byte.")
 @click.option("--anchor", type=click.Path(dir_okay=False, path_type=Path), help="What 'penstock db anchor' wrote.")
-@click.option("--no-bytes", is_flag=True, help="Check the records only; do not read the versions' files.")
+@click.option("--no-bytes", is_flag=True, help="Check the records only; do not read files.")
 @common
 def verify(settings: Settings, anchor: Path | None, no_bytes: bool) -> int:
-    """Check the store against its own ledger and read every file of every version. Reads only.
+    """Check the store against its own ledger and read every stored file that a record refers to. Reads only.
 
     Exit code 1 if anything is not as it was written.
     """

@@ -40,7 +40,7 @@ class Records(OnWiring):
         """Yield everything in the store that is not as it was written; nothing if it is sound. Reads only.
 
         Edits, deletions, insertions and reorderings are found from the database alone, a recomputed chain or a cut tail
-        against an `anchor` kept elsewhere. With `read_bytes` every file of every version is read and hashed.
+        against an `anchor` kept elsewhere. With `read_bytes` every file that a record refers to is read and hashed.
         """
         from penstock.services import verification
 

@@ -69,6 +69,11 @@ class ArtifactStore(Protocol):
         ...
 
     @property
+    def origin(self) -> ArtifactStore:
+        """The store itself, without a cache before it: what is verified are the bytes that lie there."""
+        ...
+
+    @property
     def location(self) -> str:
         """Where the bytes are, as a person may read it (no secrets)."""
         ...

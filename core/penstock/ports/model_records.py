@@ -28,6 +28,13 @@ class ModelRecords(Protocol):
         """Return the SHA-256 of blobs that a record refers to, each once and in order: the first after `after`."""
         ...
 
+    def find_referrer(self, sha256: str) -> str:
+        """Return a file that a blob is the bytes of, as a person may read it; empty if no record refers to the blob.
+
+        `runs:/<run id>/<model> <path>` of a logged model, else `runs:/<run id> <path>` of a run: the first in order.
+        """
+        ...
+
     def add_model(self, attempt: Attempt, model: LoggedModel, sweeps: Collection[str] = ()) -> LoggedModel:
         """Seal a model with its files; the same model again returns the one stored first.
 

@@ -26,7 +26,7 @@ def referred(store: MetadataStore) -> Iterator[str]:
 def orphans(store: MetadataStore, artifacts: ArtifactStore, older_than_s: float = GRACE_S) -> Iterator[StoredObject]:
     """Yield the objects that no record refers to and that are older than this.
 
-    An object whose record is written while we read may be yielded: whoever removes one asks `is_referred` again first.
+    An object whose record is written while we read may be yielded: removing one is for `penstock gc`, which asks again.
     """
     names = referred(store)
     name = next(names, None)
@@ -35,9 +35,3 @@ def orphans(store: MetadataStore, artifacts: ArtifactStore, older_than_s: float 
             name = next(names, None)
         if name != stored.sha256 and stored.age_s >= older_than_s:
             yield stored
-
-
-def is_referred(store: MetadataStore, sha256: str) -> bool:
-    """Whether a record refers to a blob now."""
-    before = f"{int(sha256, 16) - 1:064x}" if int(sha256, 16) else ""
-    return list(store.list_blobs(before, 1)) == [sha256]

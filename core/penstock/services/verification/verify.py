@@ -1,4 +1,4 @@
-"""Checking a store against itself: the ledger, what it says of the present, and every byte that a version needs.
+"""Checking a store against itself: the ledger, what it says of the present, and every byte that a record refers to.
 
 Reads only, in memory that does not grow with the store. An edit, a deletion, an insertion or a reordering is found from
 the database alone; a consistent recomputation of a whole chain, or a tail cut off together with its head, only against
@@ -28,9 +28,9 @@ def anchor(wiring: Wiring) -> dict[str, Any]:
 def verify(wiring: Wiring, anchored: Mapping[str, Any] | None = None, *, read_bytes: bool = True) -> Iterator[Finding]:
     """Yield everything that is not as it was written; nothing if the store is sound.
 
-    `anchored` is what `anchor` returned earlier. With `read_bytes` every file of every version is fetched and hashed.
-    What is found while others write is looked at a second time before it is told: the ledger is read first, and what
-    has been written since then is no fault.
+    `anchored` is what `anchor` returned earlier. With `read_bytes` every file that a record refers to is fetched, past
+    any cache, and hashed. What is found while others write is looked at a second time before it is told: the ledger is
+    read first, and what has been written since then is no fault.
     """
     anchors = anchors_in(anchored)
     heads, doubtful = wiring.store.list_chain_heads(), set[tuple[str, str]]()

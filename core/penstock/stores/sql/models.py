@@ -12,6 +12,7 @@ from penstock.failpoints import failpoint
 from penstock.model import guarding
 from penstock.model.canonical import canonical_json
 from penstock.model.runs import Attempt
+from penstock.model.uris import RunModelUri
 from penstock.model.versions import FileEntry, LoggedModel
 from penstock.stores.sql import blobs, steps
 from penstock.stores.sql.dialects import insert_or_ignore, insert_or_replace, now_ms
@@ -103,6 +104,28 @@ def referred(connection: sa.Connection, after: str, limit: int) -> Sequence[str]
     sides = [each.distinct().order_by("sha256").limit(limit).subquery() for each in named]
     both = sa.union(*(sa.select(side.c.sha256) for side in sides)).order_by("sha256").limit(limit)
     return list(connection.scalars(both))
+
+
+def referrer(connection: sa.Connection, sha256: str) -> str:
+    """Return the first file of a model, else of a run, that a blob is the bytes of; empty if there is none."""
+    of_model = (
+        sa.select(logged_models.c.run_id, logged_models.c.name, model_files.c.path)
+        .join(logged_models, logged_models.c.model_id == model_files.c.model_id)
+        .where(model_files.c.sha256 == sha256)
+        .order_by(logged_models.c.run_id, logged_models.c.name, model_files.c.path)
+        .limit(1)
+    )
+    of_run = (
+        sa.select(run_artifacts.c.run_id, run_artifacts.c.path)
+        .where(run_artifacts.c.sha256 == sha256)
+        .order_by(run_artifacts.c.run_id, run_artifacts.c.path)
+        .limit(1)
+    )
+    for run_id, name, path in connection.execute(of_model):
+        return f"{RunModelUri(run_id, name)} {path}"
+    for run_id, path in connection.execute(of_run):
+        return f"runs:/{run_id} {path}"
+    return ""
 
 
 def add(connection: sa.Connection, attempt: Attempt, model: LoggedModel, seen: Collection[str]) -> LoggedModel:

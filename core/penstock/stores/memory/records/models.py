@@ -31,6 +31,16 @@ class MemoryModelRecords(InMemory):
         files += [file for known in self._state.models.values() for file in known.model.files]
         return sorted({file.sha256 for file in files if file.sha256 > after})[:limit]
 
+    def find_referrer(self, sha256: str) -> str:
+        models = (known.model for known in self._state.models.values())
+        of_models = [(m.run_id, m.name, file.path) for m in models for file in m.files if file.sha256 == sha256]
+        if of_models:
+            run_id, name, path = min(of_models)
+            return f"runs:/{run_id}/{name} {path}"
+        runs = self._state.runs.items()
+        of_runs = [(i, file.path) for i, run in runs for file in run.artifacts.values() if file.sha256 == sha256]
+        return "runs:/{} {}".format(*min(of_runs)) if of_runs else ""
+
     def add_model(self, attempt: Attempt, model: LoggedModel, sweeps: Collection[str] = ()) -> LoggedModel:
         with self._changing() as (state, now):
             steps.writing(state, attempt, now)

@@ -30,6 +30,10 @@ class SqlModelRecords(OnDatabase):
         with self._database.reading() as connection:
             return models.referred(connection, after, limit)
 
+    def find_referrer(self, sha256: str) -> str:
+        with self._database.reading() as connection:
+            return models.referrer(connection, sha256)
+
     @retried
     def add_model(self, attempt: Attempt, model: LoggedModel, sweeps: Collection[str] = ()) -> LoggedModel:
         with self._database.writing() as connection:
