@@ -6,6 +6,7 @@ import os
 import resource
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -46,6 +47,41 @@ def test_sixteen_processes_write_a_thousand_times_each_and_nothing_is_lost(store
             points = client.wiring.store.list_metric_points(run.run_id, f"writer {number}")
             assert list(points.values) == [float(each) for each in range(WRITES)]
         assert list(client.verify()) == []
+
+
+def _writes_in(url: str, run_id: str, number: int, until: float) -> int:
+    """Write one metric at a time until then; return how many were acknowledged."""
+    written_so_far = 0
+    with penstock.connect(url, "unused") as client:
+        run = client.join_run(run_id, step="write", map_index=number)
+        while time.monotonic() < until:
+            run.log_metric("loss", 0.5, step=written_so_far)
+            written_so_far += 1
+        run.close()
+    return written_so_far
+
+
+def test_of_many_writers_that_come_back_at_once_none_starves(store_url: str) -> None:
+    """As SQLite waits by itself, one of twelve got a twentieth of its share, and was refused in the end."""
+    with penstock.connect(store_url) as client:
+        run_id = client.open_run("e", "p").run_id
+    reading, writing = os.pipe()
+    until, children = time.monotonic() + 6, []
+    for number in range(12):
+        child = os.fork()
+        if child == 0:
+            try:
+                os.write(writing, b"%d\n" % _writes_in(store_url, run_id, number, until))
+            finally:
+                os._exit(0)
+        children.append(child)
+    os.close(writing)
+    with os.fdopen(reading) as said:
+        counts = [int(line) for line in said]
+    for child in children:
+        os.waitpid(child, 0)
+    assert len(counts) == len(children)
+    assert min(counts) * 5 > sum(counts) / len(counts), counts
 
 
 def _in_child(limit_bytes: int, work: Callable[[], object]) -> str:
