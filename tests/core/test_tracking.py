@@ -305,9 +305,11 @@ def test_references_are_small_json(client: penstock.Client) -> None:
 def test_an_artifact_is_stored_listed_and_replaced_by_path(client: penstock.Client, tmp_path: Path) -> None:
     run = client.open_run(EXPERIMENT, "p")
     file = tmp_path / "notes.txt"
+    seen: list[tuple[int, int]] = []
     for text in ("first", "second"):
         file.write_text(text)
-        entry = run.log_artifact(file, "docs/notes.txt")
+        entry = run.log_artifact(file, "docs/notes.txt", progress=lambda *at: seen.append(at))
+    assert seen == [(5, 5), (6, 6)]
     listed = client.wiring.store.list_artifacts(run.run_id)
     assert [(f.path, f.sha256) for f in listed] == [("docs/notes.txt", entry.sha256)]
     client.wiring.artifacts.fetch(entry.sha256, tmp_path / "back.txt")

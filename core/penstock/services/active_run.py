@@ -31,7 +31,7 @@ from penstock.model.runs import (
     as_texts,
 )
 from penstock.model.versions import FileEntry, LoggedModel, manifest_digest
-from penstock.ports import StepEnd
+from penstock.ports import Progress, StepEnd
 from penstock.services import datasets
 from penstock.services.heartbeat import Heartbeat
 from penstock.services.once import error_text, new_attempt, once
@@ -115,8 +115,11 @@ class ActiveRun:
         dataset = referred_to(lambda: datasets.describe(self._wiring, source, role), refer)
         self._log(LogBatch(inputs=(dataset,)))
 
-    def log_artifact(self, path: str | Path, artifact_path: str = "") -> FileEntry:
-        """Store a file under `artifact_path` (default: its own name), replacing what was there."""
+    def log_artifact(self, path: str | Path, artifact_path: str = "", *, progress: Progress | None = None) -> FileEntry:
+        """Store a file under `artifact_path` (default: its own name), replacing what was there.
+
+        `progress` is called with the bytes stored so far and the bytes in all.
+        """
         local = Path(path)
         path_in_run = check_artifact_path(artifact_path or local.name)
 
@@ -124,7 +127,7 @@ class ActiveRun:
             self._wiring.store.put_artifacts(self._writing(), [entry], sweeps)
             return entry
 
-        return referred_to(lambda: self._store_file(local, path_in_run), refer)
+        return referred_to(lambda: FileEntry(path_in_run, *self._wiring.artifacts.put_file(local, progress)), refer)
 
     def log_model(
         self, model: Any, name: str = "model", *, input_example: Any = None, trusted_types: Sequence[str] = ()
@@ -162,10 +165,6 @@ class ActiveRun:
                 return self._wiring.store.add_model(attempt, logged, sweeps)
 
             return referred_to(lambda: self._wiring.artifacts.put_files(paths), refer)
-
-    def _store_file(self, path: Path, artifact_path: str) -> FileEntry:
-        sha256, size = self._wiring.artifacts.put_file(path)
-        return FileEntry(artifact_path, sha256, size)
 
     def _log(self, batch: LogBatch) -> None:
         self._wiring.store.log(self._writing(), batch)
