@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable
+from contextlib import closing
 from functools import partial
 from pathlib import Path
 
@@ -16,8 +17,10 @@ from penstock.cli import main
 from penstock.errors import SchemaMismatch
 from penstock.stores.sql import schema
 from penstock.stores.sql.dialects import open_database
+from penstock.stores.sql.store import SqlStore
 from penstock.stores.sql.urls import parse_store_url
 from tests import tiny
+from tests.contracts.comparing import shown
 from tests.migrations.earlier import REVISIONS, restored, upgraded
 from tests.scenarios.killing import killed_at, reached_in
 from tests.tiny_pipeline import retrain
@@ -56,15 +59,41 @@ def test_an_earlier_store_is_refused_upgraded_and_worked_with(earlier: str, tmp_
         assert list(client.verify()) == []
 
 
-def test_an_upgrade_that_is_killed_in_the_middle_is_made_again(
-    request: pytest.FixtureRequest, empty_url: str, tmp_path: Path
-) -> None:
-    def anew() -> str:
+@pytest.fixture
+def anew(request: pytest.FixtureRequest, empty_url: str, tmp_path: Path) -> Callable[[], str]:
+    """Make one empty database after another, of each kind."""
+
+    def url() -> str:
         if empty_url.startswith("sqlite"):
             return f"sqlite:///{tmp_path / f'{len(list(tmp_path.iterdir()))}.db'}"
         server = request.getfixturevalue("postgres_server")
         return str(server.url(server.new_database()))
 
+    return url
+
+
+def test_a_store_at_any_revision_in_between_is_refused_and_upgraded_to_the_same(
+    anew: Callable[[], str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Stores of these were never kept: the oldest one, brought there, stands for each."""
+    in_between = [f"{number:04}" for number in range(2, int(schema.HEAD))]
+    contents = []
+    for revision in [*in_between, schema.HEAD]:
+        url = anew()
+        restored("0001", url, tmp_path)
+        with monkeypatch.context() as then:
+            then.setattr(schema, "HEAD", revision)
+            upgraded(url)
+        if revision != schema.HEAD:
+            with pytest.raises(SchemaMismatch, match=f"at revision {revision}, this code"):
+                penstock.connect(url, tmp_path / "artifacts")
+            upgraded(url)
+        with closing(SqlStore(url)) as store:
+            contents.append((_schema(url), shown(store)))
+    assert [content == contents[-1] for content in contents] == [True] * len(contents)
+
+
+def test_an_upgrade_that_is_killed_in_the_middle_is_made_again(anew: Callable[[], str], tmp_path: Path) -> None:
     calm = anew()
     restored("0001", calm, tmp_path)
     places = [
