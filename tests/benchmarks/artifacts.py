@@ -116,8 +116,11 @@ def _buckets(server: S3Server) -> Stores:
 def _compared(title: str, files: list[Path], stores: Stores, scratch: Path) -> Sections:
     """Put and fetch the files through each store in turn, every time in an empty one; the first turn is a warm-up.
 
-    Everything is removed after each, and who comes first changes: pages that are fresh to this machine cost more.
+    Everything is removed after each, and who comes first changes. Each is timed right after as many bytes were written
+    to the same disk and removed again: memory that this machine has not used lately costs whoever writes to it more
+    than the work does, and would be paid by one of the two.
     """
+    size = 2 * sum(file.stat().st_size for file in files)  # ours, and a server's
     taken: dict[str, dict[str, list[tuple[float, float]]]] = {what: {name: [] for name in stores} for what in WORK}
     folder, back = scratch / "store", scratch / "back"
     objects = [(_hash(file), back / file.name) for file in files]
@@ -125,12 +128,22 @@ def _compared(title: str, files: list[Path], stores: Stores, scratch: Path) -> S
         for name in sorted(stores, reverse=turn % 2 == 0):
             folder.mkdir()
             store = stores[name](folder)
-            times = {"put": _timed(store.put_files, files), "fetch": _timed(store.fetch_all, objects)}
+            times = {}
+            for what, work, given in (("put", store.put_files, files), ("fetch", store.fetch_all, objects)):
+                _warm_up(scratch / "ballast", size)
+                times[what] = _timed(work, given)
             shutil.rmtree(folder)
             shutil.rmtree(back)
             for what in WORK if turn > 0 else ():
                 taken[what][name].append(times[what])
     return {f"{what} {title}": _medians(taken[what]) for what in WORK}
+
+
+def _warm_up(ballast: Path, size: int) -> None:
+    with ballast.open("wb") as written:
+        for _ in range(0, size, 1 << 20):
+            written.write(bytes(1 << 20))
+    ballast.unlink()
 
 
 def _at_once(work: Callable[[Any], None], items: Sequence[Any]) -> None:
