@@ -6,6 +6,7 @@ A writer that had found its object there, and is done, is told by the records: `
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from typing import Any
 import pytest
 
 from penstock.artifacts.s3 import S3Artifacts
+from penstock.artifacts.s3_client import Answer
 from tests.artifacts.insides import BucketInside
 from tests.artifacts.scripted_s3 import scripted_s3
 from tests.contracts.artifact_store import LARGE_BYTES, sha256_of, written
@@ -80,3 +82,32 @@ def test_whether_a_store_honours_conditions_is_asked_once(s3_credentials: None, 
         for number in range(3):
             store.put_file(written(tmp_path / "file", b"%d" % number))
     assert server.puts == 2 + 3
+
+
+@pytest.mark.parametrize("listable", [True, False])
+def test_a_store_without_conditions_is_asked_for_a_file_only_if_a_listing_leaves_it_open(
+    rclone: S3Server, s3_credentials: None, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, listable: bool
+) -> None:
+    store = rclone.artifacts()
+    files = [written(tmp_path / str(number), b"%d" % number) for number in range(200)]
+    original, asked = store._client.call, Counter[str]()
+
+    def call(operation: str, *arguments: Any, **parameters: Any) -> Any:
+        asked[operation] += 1
+        if operation == "list_objects_v2":
+            parameters["MaxKeys"] = 50
+            return original(operation, *arguments, **parameters) if listable else Answer(code="AccessDenied")
+        return original(operation, *arguments, **parameters)
+
+    monkeypatch.setattr(store._client, "call", call)
+    stored = store.put_files(files[:100])
+    if listable:
+        assert asked == {"list_objects_v2": 1, "put_object": 2 + 100}  # it was empty
+        first_page = sorted(sha256 for sha256, _ in stored)[:50]
+        asked.clear()
+        later = store.put_files(files[100:])
+        assert asked["head_object"] == sum(sha256 > first_page[-1] for sha256, _ in later)
+        assert asked["put_object"] == 100
+    asked.clear()
+    assert store.put_files(files[:100]) == stored
+    assert asked == {"list_objects_v2": 1, "head_object": 100}  # a listing may be stale: who is in it is asked for

@@ -11,10 +11,12 @@ from __future__ import annotations
 import hashlib
 import os
 import time
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import closing
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +37,21 @@ from penstock.ports import ArtifactStore, Progress, StoredObject
 
 # Below this a conditional PUT is tried without asking first: one round trip instead of two.
 _UNASKED_BYTES = 64 << 10
+# A store without conditions is asked for a page of names (up to 1,000) per so many files, before it is asked for each.
+_FILES_PER_PAGE = 100
 _PROBE = "conditional-writes-probe"
+_UNLISTABLE = ("AccessDenied", "403", "NotImplemented", "501")
+
+
+@dataclass
+class _Listed:
+    """The first keys that a store listed, in order: what is missing among them was not there."""
+
+    keys: set[str] = field(default_factory=set)
+    last: str | None = ""  # None: the list is complete
+
+    def lack(self, key: str) -> bool:
+        return key not in self.keys and (self.last is None or key <= self.last)
 
 
 class S3Artifacts:
@@ -61,6 +77,13 @@ class S3Artifacts:
         return str(self._client.location)
 
     def put_file(self, path: Path, progress: Progress | None = None) -> tuple[str, int]:
+        return self._put_file(path, _Listed(), progress)
+
+    def put_files(self, paths: Sequence[Path]) -> list[tuple[str, int]]:
+        listed = self._listed(len(paths) // _FILES_PER_PAGE)
+        return list(in_order(lambda path: self._put_file(path, listed), paths))
+
+    def _put_file(self, path: Path, listed: _Listed, progress: Progress | None = None) -> tuple[str, int]:
         with open_regular(path) as source:
             before = os.fstat(source.fileno())
             if before.st_size > PART_BYTES:
@@ -76,13 +99,10 @@ class S3Artifacts:
                 content = source.read(PART_BYTES + 1)
                 check_unchanged(before, source, path)
                 sha256 = hashlib.sha256(content).hexdigest()
-                self._put(self._key(sha256), content)
+                self._put(self._key(sha256), content, listed)
         if progress is not None:
             progress(before.st_size, before.st_size)
         return sha256, before.st_size
-
-    def put_files(self, paths: Sequence[Path]) -> list[tuple[str, int]]:
-        return list(in_order(self.put_file, paths))
 
     def fetch(self, sha256: str, target: Path, progress: Progress | None = None) -> None:
         hashed, written_bytes = hashlib.sha256(), 0
@@ -110,17 +130,11 @@ class S3Artifacts:
         return removed
 
     def list_objects(self) -> Iterator[StoredObject]:
-        marker: dict[str, str] = {}
-        while True:
-            prefix = self._client.location.key("blobs", "")
-            page = self._client.call("list_objects_v2", Prefix=prefix, **marker).fields
+        for page in self._pages():
             now = _store_time(page)
             for found in page.get("Contents", []):
                 age_s = max(0.0, (now - found["LastModified"]).total_seconds())
                 yield StoredObject(found["Key"].rpartition("/")[2], found["Size"], age_s)
-            if not page.get("IsTruncated"):
-                return
-            marker = {"ContinuationToken": page["NextContinuationToken"]}
 
     def delete_objects(self, sha256s: Sequence[str], within_s: float) -> list[str]:
         until = time.monotonic() + within_s
@@ -137,8 +151,9 @@ class S3Artifacts:
 
     # ---------------------------------------------------------------------------------------------------- pieces
 
-    def _put(self, key: str, content: bytes) -> None:
-        if (len(content) > _UNASKED_BYTES or not self._honours_conditions()) and self._is_there(key, content):
+    def _put(self, key: str, content: bytes, listed: _Listed) -> None:
+        asks = len(content) > _UNASKED_BYTES or not self._honours_conditions()
+        if asks and not listed.lack(key) and self._is_there(key, content):
             return
         if self._honours_conditions():
             answer = self._put_object(key, content, IfNoneMatch="*")
@@ -183,6 +198,27 @@ class S3Artifacts:
                 if answer.code:
                     raise corrupted(sha256)
                 yield answer.fields["content"], total
+
+    def _listed(self, pages: int) -> _Listed:
+        """Return the first pages of what is stored; nothing where the store honours conditions or will not list."""
+        listed = _Listed()
+        if pages > 0 and not self._honours_conditions():
+            for page in islice(self._pages(_UNLISTABLE), pages):
+                keys = [found["Key"] for found in page.get("Contents", [])]
+                listed.keys.update(keys)
+                listed.last = max(keys, default="") if page.get("IsTruncated", True) else None
+        return listed
+
+    def _pages(self, seen: Sequence[str] = ()) -> Iterator[Mapping[str, Any]]:
+        """Yield the pages of what is stored, in the order of the keys; an empty one for an error `seen`."""
+        marker: dict[str, str] = {}
+        while True:
+            prefix = self._client.location.key("blobs", "")
+            page = self._client.call("list_objects_v2", seen, Prefix=prefix, **marker).fields
+            yield page
+            if not page.get("IsTruncated"):
+                return
+            marker = {"ContinuationToken": page["NextContinuationToken"]}
 
     def _uploads(self, prefix: str) -> Iterator[tuple[dict[str, Any], datetime]]:
         """Yield the unfinished uploads below `prefix`, each with the store's own time."""
