@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import resource
 import subprocess
@@ -59,24 +60,26 @@ def memory() -> Iterator[Path]:
         yield Path(folder)
 
 
-def _writes_in(url: str, run_id: str, number: int, seconds: float) -> int:
-    """Write one metric at a time, each in a transaction of 20 ms; return how many were acknowledged."""
-    written_so_far = 0
+def _waits(url: str, run_id: str, number: int, seconds: float) -> list[float]:
+    """Write one metric at a time, each in a transaction of 20 ms or more; return how long each of them took."""
+    taken = []
     with penstock.connect(url, "unused") as client:
         run = client.join_run(run_id, step="write", map_index=number)
         arm(lambda name: time.sleep(0.02) if name == "transaction.before_commit" else None)
-        until = time.monotonic() + seconds
-        while time.monotonic() < until:
-            run.log_metric("loss", 0.5, step=written_so_far)
-            written_so_far += 1
+        now = time.monotonic()
+        until = now + seconds
+        while now < until:
+            run.log_metric("loss", 0.5, step=len(taken))
+            taken.append(time.monotonic() - now)
+            now = time.monotonic()
         arm(None)
         run.close()
-    return written_so_far
+    return taken
 
 
 def test_of_many_writers_that_come_back_at_once_none_starves(memory: Path) -> None:
-    """As SQLite waits by itself, one of twelve gets a twentieth of its share, and is refused in the end."""
-    url = f"sqlite:///{memory}/penstock.db"
+    """As SQLite waits by itself, one of twelve waits for as long as the others write, and is refused in the end."""
+    url, seconds = f"sqlite:///{memory}/penstock.db", 6.0
     with penstock.connect(url, "unused") as client:
         run_id = client.open_run("e", "p").run_id
     reading, writing = os.pipe()
@@ -84,24 +87,25 @@ def test_of_many_writers_that_come_back_at_once_none_starves(memory: Path) -> No
     for number in range(12):
         child = os.fork()
         if child == 0:
-            told = "it died"
+            told = '"it died"'
             try:
-                told = str(_writes_in(url, run_id, number, seconds=6))
+                waits = _waits(url, run_id, number, seconds)
+                told = json.dumps([len(waits), max(waits)])
             except BaseException as error:
-                told = repr(error).replace("\n", " ")
+                told = json.dumps(repr(error))
             finally:
                 os.write(writing, f"{told}\n".encode())
                 os._exit(0)
         children.append(child)
     os.close(writing)
     with os.fdopen(reading) as said:
-        answers = said.read().splitlines()
+        answers = [json.loads(line) for line in said]
     for child in children:
         os.waitpid(child, 0)
-    assert all(each.isdigit() for each in answers), answers
-    counts = sorted(map(int, answers))
-    assert len(counts) == len(children)
-    assert counts[0] * 4 > sum(counts) / len(counts), counts
+    assert all(isinstance(each, list) for each in answers), answers
+    assert len(answers) == len(children)
+    fair = len(children) * seconds / sum(written for written, _ in answers)  # one turn each
+    assert max(wait for _, wait in answers) < 14 * fair, answers
 
 
 def _in_child(limit_bytes: int, work: Callable[[], object]) -> str:

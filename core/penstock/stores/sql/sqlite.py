@@ -29,7 +29,7 @@ _PATIENCE = f"PRAGMA busy_timeout={int(LOCK_TIMEOUT_S * 1000)}"
 
 # Between two looks at whether nobody else writes.
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.0005, 0.1
-_LONG_WAIT_S, _LAST_PAUSE_S = 0.5, 0.005
+_LONG_WAIT_S, _LAST_PAUSE_S = 0.5, 0.003
 
 insert = sqlite.insert
 
