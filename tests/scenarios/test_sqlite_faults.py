@@ -62,7 +62,7 @@ def memory() -> Iterator[Path]:
 
 def _waits(url: str, run_id: str, number: int, seconds: float) -> list[float]:
     """Write one metric at a time, each in a transaction of 20 ms or more; return how long each of them took."""
-    taken = []
+    taken: list[float] = []
     with penstock.connect(url, "unused") as client:
         run = client.join_run(run_id, step="write", map_index=number)
         arm(lambda name: time.sleep(0.02) if name == "transaction.before_commit" else None)
