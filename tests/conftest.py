@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -46,6 +47,14 @@ def models_are_tried_in_this_process() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(trial, "in_clean_process", here)
         yield
+
+
+@pytest.fixture
+def memory() -> Iterator[Path]:
+    """A folder on no disk, where the machine has one: what is timed there does not depend on how long a disk syncs."""
+    shared = Path("/dev/shm")
+    with tempfile.TemporaryDirectory(dir=shared if shared.is_dir() else None) as folder:
+        yield Path(folder)
 
 
 @pytest.fixture

@@ -25,13 +25,13 @@ def three_champions(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def client(three_champions: Path, tmp_path: Path) -> penstock.Client:
+def client(three_champions: Path, memory: Path) -> penstock.Client:
     """A store whose champion is version 3, after 1 and 2, and whose bytes are out of reach."""
     with penstock.connect(f"sqlite:///{three_champions / 'penstock.db'}") as original:
         original.close()
     for file in three_champions.glob("penstock.db*"):
-        shutil.copy(file, tmp_path)
-    return penstock.connect(f"sqlite:///{tmp_path / 'penstock.db'}", tmp_path / "nowhere", actor="ana")
+        shutil.copy(file, memory)
+    return penstock.connect(f"sqlite:///{memory / 'penstock.db'}", memory / "nowhere", actor="ana")
 
 
 def _live(client: penstock.Client) -> int:
@@ -58,9 +58,9 @@ def test_going_back_twice_goes_back_twice(client: penstock.Client) -> None:
 
 
 def test_a_version_that_was_promoted_again_goes_back_to_the_version_before_it(
-    client: penstock.Client, three_champions: Path, tmp_path: Path
+    client: penstock.Client, three_champions: Path, memory: Path
 ) -> None:
-    with penstock.connect(f"sqlite:///{tmp_path / 'penstock.db'}", three_champions / "artifacts") as pipeline:
+    with penstock.connect(f"sqlite:///{memory / 'penstock.db'}", three_champions / "artifacts") as pipeline:
         held_out = str(three_champions / "held_out.parquet")
         evaluation = pipeline.evaluate(tiny.CHAMPION, held_out, label=tiny.LABEL, baseline=tiny.CHAMPION)
         decision = pipeline.decide(evaluation, tiny.POLICY, model=tiny.MODEL)
@@ -81,10 +81,10 @@ def test_the_same_key_rolls_back_once(client: penstock.Client) -> None:
 
 
 def test_a_promotion_decided_before_the_rollback_comes_too_late(
-    client: penstock.Client, three_champions: Path, tmp_path: Path
+    client: penstock.Client, three_champions: Path, memory: Path
 ) -> None:
     held_out = str(three_champions / "held_out.parquet")
-    with penstock.connect(f"sqlite:///{tmp_path / 'penstock.db'}", three_champions / "artifacts") as pipeline:
+    with penstock.connect(f"sqlite:///{memory / 'penstock.db'}", three_champions / "artifacts") as pipeline:
         run = pipeline.open_run(tiny.EXPERIMENT, "d")
         model = run.step("train", tiny.train, strength=1.0)
         evaluation = pipeline.evaluate(model, held_out, label=tiny.LABEL, baseline=tiny.CHAMPION)
@@ -108,13 +108,13 @@ def test_what_cannot_be_gone_back_to_is_refused_and_nothing_moves(client: pensto
     assert _live(client) == 3
 
 
-def test_the_command_says_what_it_did(client: penstock.Client, tmp_path: Path) -> None:
+def test_the_command_says_what_it_did(client: penstock.Client, memory: Path) -> None:
     from click.testing import CliRunner
 
     from penstock.cli import main
 
     arguments = ["models", "rollback", tiny.MODEL, "champion", "--reason", "paged at night", "--to", "v1"]
-    url = f"sqlite:///{tmp_path / 'penstock.db'}"
+    url = f"sqlite:///{memory / 'penstock.db'}"
     done = CliRunner().invoke(main, ["--url", url, *arguments])
     assert (done.exit_code, done.stdout.strip()) == (0, "models:/benign@champion: v3 → v1, by rollback")
     history = CliRunner().invoke(main, ["--url", url, "models", "history", tiny.MODEL])

@@ -7,9 +7,8 @@ import os
 import resource
 import subprocess
 import sys
-import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
@@ -50,14 +49,6 @@ def test_sixteen_processes_write_a_thousand_times_each_and_nothing_is_lost(store
             points = client.wiring.store.list_metric_points(run.run_id, f"writer {number}")
             assert list(points.values) == [float(each) for each in range(WRITES)]
         assert list(client.verify()) == []
-
-
-@pytest.fixture
-def memory() -> Iterator[Path]:
-    """A folder on no disk, where the machine has one: what is timed there does not depend on how long a disk syncs."""
-    shared = Path("/dev/shm")
-    with tempfile.TemporaryDirectory(dir=shared if shared.is_dir() else None) as folder:
-        yield Path(folder)
 
 
 def _waits(url: str, run_id: str, number: int, seconds: float) -> list[float]:
