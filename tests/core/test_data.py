@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Callable
 from decimal import Decimal
-from itertools import pairwise
+from itertools import pairwise, product
 from pathlib import Path
 from typing import Any
 
@@ -169,7 +169,29 @@ def test_values_that_differ_only_in_kind_have_different_digests(one: Any, other:
 
 def test_a_digest_is_the_same_in_every_process_and_version() -> None:
     frame = pd.DataFrame({"n": [1, -2, 3], "x": [0.5, np.nan, 2.0], "s": ["a", None, "ü"], "d": [Decimal("1.5")] * 3})
-    assert digest_of(frame) == "rows:3:7b918657381d212ab9fdd23b95413c58"
+    assert digest_of(frame) == "rows:3:c378c205a13ae359332d746029b00f43"
+
+
+def test_rows_whose_numbers_differ_in_few_bits_have_hashes_of_their_own_that_are_spread_evenly() -> None:
+    halves = [sign * part * 2.0**power for sign in (1, -1) for part in (1, 1.5) for power in range(-5, 5)]
+    whole = [*range(30), *(2**power for power in range(30, 60, 3))]
+    for values in (halves, whole):
+        rows = pd.DataFrame(list(product(values, repeat=3)), columns=["a", "b", "c"])
+        sums, hashes = RowDigest().update(rows)
+
+        assert len(np.unique(sums)) == len(np.unique(hashes)) == len(rows)
+        for shift in (0, 28, 56):
+            spread = np.bincount((hashes >> np.uint64(shift)).astype(np.uint8), minlength=256)
+            assert abs(spread - len(rows) / 256).max() < 6 * np.sqrt(len(rows) / 256)
+
+
+def test_a_frame_made_of_rows_has_the_digest_of_one_made_of_columns() -> None:
+    numbers = np.random.default_rng(2).normal(size=(5000, 3))
+    numbers[7, 1], numbers[9, 2] = np.nan, 4.0
+    columns = pd.DataFrame({str(place): column.copy() for place, column in enumerate(numbers.T)})
+
+    assert digest_of(pd.DataFrame(numbers, columns=list("012"))) == digest_of(columns)
+    assert digest_of(pd.DataFrame(numbers, columns=list("012")), columns) == digest_of(columns, columns)
 
 
 def test_values_without_content_are_refused() -> None:

@@ -116,6 +116,32 @@ def test_many_distinct_values_are_estimated_within_the_stated_error() -> None:
         assert abs(column.distinct / values - 1) <= (0 if column.distinct_exact else 5 * 0.016)
 
 
+@pytest.mark.parametrize(
+    "values",
+    [
+        np.arange(-128, 128, dtype=np.int8),
+        np.arange(256, dtype=np.uint8),
+        np.array([2**64 - 1, 2**64 - 3], dtype=np.uint64),
+        np.array([-(2**63), 2**63 - 1]),
+        np.array([-(2**63), -(2**63) + 5]),
+        np.array([True, False]),
+        np.array([-3.0, 7.0]),
+        np.array(["b", "a"]),
+        np.arange(4000),
+        np.arange(9000) * 2,
+        np.arange(9000) / 1024,
+    ],
+    ids=lambda values: f"{len(values)} of {values.dtype}",
+)
+def test_few_values_many_times_each_are_counted_as_they_are(values: Any) -> None:
+    column = pd.Series(np.random.default_rng(5).permutation(np.tile(values, 20)))
+    found = described(pd.DataFrame({"x": column})).profile["x"]
+
+    assert (found.minimum, found.maximum) == (column.min(), column.max())
+    assert found.distinct_exact == (len(values) <= 4096)
+    assert abs(found.distinct / len(values) - 1) <= (0 if found.distinct_exact else 5 * 0.016)
+
+
 # ---------------------------------------------------------------------------------------------------- time range
 
 
@@ -146,7 +172,7 @@ def test_numbers_and_words_are_no_times() -> None:
 
 
 def summary_of(*batches: pd.DataFrame, rows_kept: int = 16) -> RowSummary:
-    found = RowSummary(SOURCE, rows_kept=rows_kept)
+    found = RowSummary(SOURCE, rows_kept=rows_kept, sampled=True)
     for batch in batches:
         found.update(batch)
     return found
@@ -177,7 +203,7 @@ def test_nothing_that_is_remembered_depends_on_order_parts_or_merge_tree(
         one, other = parts.pop(random.randrange(len(parts))), parts.pop(random.randrange(len(parts)))
         if random.random() < 0.5:
             packed = packing.unpack(packing.pack(other.pack()))
-            other = RowSummary(SOURCE, rows_kept=rows_kept)
+            other = RowSummary(SOURCE, rows_kept=rows_kept, sampled=True)
             other.unpack(packed)
         one.merge(other)
         parts.append(one)
@@ -286,7 +312,7 @@ def test_kept_rows_that_are_damaged_are_found_out(tmp_path: Path) -> None:
     rows = kept(tmp_path, CANCER)
     assert rows.path is not None
     content = rows.path.read_bytes()
-    for damaged in (content[:-1], b"", b"{}\n", b"not JSON\n", content.replace(b"rows 1", b"rows 9")):
+    for damaged in (content[:-1], b"", b"{}\n", b"not JSON\n", content.replace(b"rows 2", b"rows 9")):
         rows.path.write_bytes(damaged)
         with pytest.raises(Corrupted):
             RowSample.read(rows.path)

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import json
 import math
+import threading
+from itertools import count
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -21,7 +24,10 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.tree import DecisionTreeClassifier
 
+from penstock.evaluation import counting, engine
+from penstock.evaluation.answers import JudgedRows
 from penstock.evaluation.engine import MeasuringEngine
+from penstock.evaluation.partial import Partial
 from penstock.model.data import DataSource
 from penstock.model.evaluations import BASELINE, Measurement
 from penstock.ports import DataReader, Evaluator
@@ -120,6 +126,26 @@ def test_the_size_of_batches_changes_nothing_at_all(rows: int, logistic: Model) 
     parted = measure(Scripted(), data, baseline=baseline, slices=["group"], batch_rows=rows)
     assert (parted.measurements, parted.curves) == (whole.measurements, whole.curves)
     assert parted.dataset.digest == whole.dataset.digest
+
+
+@pytest.mark.parametrize("cores", [1, 2])
+def test_a_model_that_keeps_several_cores_busy_is_not_counted_beside(
+    cores: int, logistic: Model, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    threads: set[str] = set()
+
+    class Watched(Partial):
+        def update(self, batch: pd.DataFrame, rows: JudgedRows) -> None:
+            threads.add(threading.current_thread().name)
+            super().update(batch, rows)
+
+    clocks = SimpleNamespace(perf_counter=count().__next__, process_time=count(0, cores).__next__)
+    monkeypatch.setattr(counting, "time", clocks)
+    monkeypatch.setattr(engine, "Partial", Watched)
+    found = measure(Scripted(), answered(logistic), batch_rows=100)
+
+    assert threads == ({"penstock-counting_0"} if cores == 1 else {threading.current_thread().name})
+    assert found.measurements == measure(Scripted(), answered(logistic)).measurements
 
 
 def test_the_order_of_rows_changes_nothing_at_all(logistic: Model) -> None:

@@ -10,10 +10,12 @@ import numpy as np
 import pandas as pd
 
 from penstock.errors import InvalidValue
-from penstock.evaluation.digests import Nulls, RowDigest, Words, row_hashes
+from penstock.evaluation.ahead import one_ahead
+from penstock.evaluation.cells import Cells, Words
+from penstock.evaluation.digests import RowDigest, row_hashes
 from penstock.evaluation.overlap import Columns, TrainedOn
 from penstock.evaluation.profile import ProfiledColumn, TimeRange
-from penstock.evaluation.reading import BATCH_ROWS, from_files, read_ahead, read_batches
+from penstock.evaluation.reading import BATCH_ROWS, from_files, read_batches
 from penstock.evaluation.sketch import ROWS_KEPT, HashSample, RowSample
 from penstock.evaluation.sources import opened
 from penstock.model.data import Dataset, DataSource
@@ -26,15 +28,20 @@ _NOT_COMPARED = ("weight", "id", "time", "group", "prediction", "scores", "drop"
 class RowSummary:
     """What is remembered of the rows seen so far: `update` with batches, `merge` with others, then `result`.
 
-    Of each row a hash over its features and label is kept, up to `rows_kept` of them; with `trained_on`, also one
-    over the columns of that training data, to find how many rows are in both. Summaries to be merged must have been
-    made alike. `Corrupted` if what was kept of the training data is damaged.
+    With `trained_on`, of each row a hash over the columns of that training data is kept, up to `rows_kept` of them, to
+    find how many rows are in both; if it will be `sampled`, also one over its features and label. Summaries to be
+    merged must have been made alike. `Corrupted` if what was kept of the training data is damaged.
     """
 
     def __init__(
-        self, data: DataSource, trained_on: Sequence[TrainingRows] = (), *, rows_kept: int = ROWS_KEPT
+        self,
+        data: DataSource,
+        trained_on: Sequence[TrainingRows] = (),
+        *,
+        rows_kept: int = ROWS_KEPT,
+        sampled: bool = False,
     ) -> None:
-        self._data = data
+        self._data, self._sampled = data, sampled
         self._trained_on = TrainedOn(trained_on)
         self._rows_kept = rows_kept
         self._digest = RowDigest()
@@ -56,15 +63,19 @@ class RowSummary:
     def update(self, batch: pd.DataFrame) -> None:
         """Add the batch's rows."""
         names = frozenset(str(name) for name in batch.columns)
-        for columns in (self._own(names), *self._trained_on.comparable(names)):
+        for columns in ([self._own(names)] if self._sampled else []) + self._trained_on.comparable(names):
             self._samples.setdefault(columns, HashSample(self._rows_kept))
         left_out: dict[Columns, Words] = {}  # the sums of cells that are not among a sample's columns
 
-        def seen(name: str, column: pd.Series[Any], cells: Words, nulls: Nulls) -> None:
-            self._profiles.setdefault(name, ProfiledColumn()).update(column, cells, nulls)
+        def seen(name: str, cells: Cells, hashes: Words) -> None:
+            self._profiles.setdefault(name, ProfiledColumn()).update(cells, hashes)
             for columns in self._samples:
-                if name not in columns:
-                    left_out[columns] = cells if columns not in left_out else left_out[columns] + cells
+                if name in columns:
+                    continue
+                if columns in left_out:
+                    left_out[columns] += hashes
+                else:
+                    left_out[columns] = hashes.copy()
 
         sums, whole = self._digest.update(batch, seen)
         for columns, sample in self._samples.items():
@@ -176,9 +187,9 @@ class SourceReader:
 
     def describe(self, data: DataSource, role: str, rows_to: Path | None = None) -> Dataset:
         """Read the source once and return what is remembered of it; write the hashes of its rows to `rows_to`."""
-        summary = RowSummary(data, rows_kept=self._rows_kept)
+        summary = RowSummary(data, rows_kept=self._rows_kept, sampled=rows_to is not None)
         batches = read_batches(data, self._batch_rows)
-        for batch in read_ahead(batches) if from_files(data) else batches:
+        for batch in one_ahead(batches, "reading") if from_files(data) else batches:
             summary.update(batch)
         dataset = summary.result(role)
         if rows_to is not None:

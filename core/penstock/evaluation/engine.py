@@ -10,14 +10,15 @@ from typing import Any
 import pandas as pd
 
 from penstock.errors import InvalidValue
-from penstock.evaluation.behind import CountedBehind
+from penstock.evaluation.ahead import one_ahead
+from penstock.evaluation.cells import nulls_of
+from penstock.evaluation.counting import Counting, on_several_cores
 from penstock.evaluation.describing import RowSummary, SourceReader
-from penstock.evaluation.digests import nulls_of
 from penstock.evaluation.inference.replication import Origins
 from penstock.evaluation.inference.weights import LEAST_REPLICATES, MOST_REPLICATES
 from penstock.evaluation.partial import ROLE, Partial
 from penstock.evaluation.predicting import FunctionPredictor, GivenPredictions, Respondent
-from penstock.evaluation.reading import from_files, read_ahead, read_batches
+from penstock.evaluation.reading import from_files, read_batches
 from penstock.evaluation.speed import with_speed
 from penstock.evaluation.state.score_rows import EXACT_ROWS
 from penstock.evaluation.tasks.choosing import AUTO, TASKS, choose, given_classes, read_task
@@ -148,13 +149,10 @@ class MeasuringEngine(SourceReader):
             )
         label = data.label
         batches = read_batches(data, self._batch_rows * (_GIVEN if candidate is None else 1))
-        if from_files(data):
-            batches = read_ahead(batches)
         first = next(batches, None)
         if first is None or len(first) == 0:
             RowSummary(data).result(ROLE)
             raise InvalidValue("data", f"{ROLE} data has 0 rows", "at least one row")
-        remaining = chain([first], batches)
         _check_labels(first, label, batches)
         if candidate is None:
             candidate = _given(data)
@@ -198,11 +196,14 @@ class MeasuringEngine(SourceReader):
             judge.settings, options["slices"], summary, min_rows=options["min_rows"], facts=facts, custom=custom
         )
         read, origins = 0, Origins() if settings.bootstrap and data.id is None else None
-        with CountedBehind(found, at_once=bool(custom)) as counting:
-            for batch in remaining:
-                _check_labels(batch, label, batches)
-                rows = judge.judge(batch, read)
-                counting.add(batch, rows if origins is None else origins.found(batch, rows))
+        judged, several = on_several_cores(lambda: judge.judge(first, 0))
+        following = one_ahead(batches, "reading") if from_files(data) else batches
+        with Counting(found, at_once=several or bool(custom)) as counting:
+            for batch in chain([first], following):
+                if read:
+                    _check_labels(batch, label, following)
+                    judged = judge.judge(batch, read)
+                counting.add(batch, judged if origins is None else origins.found(batch, judged))
                 read += len(batch)
                 if progress is not None:
                     progress(read)

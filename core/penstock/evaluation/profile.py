@@ -14,13 +14,14 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from penstock.errors import InvalidValue
-from penstock.evaluation.digests import Nulls, Words
+from penstock.evaluation.cells import Cells, Coded, Words
 from penstock.evaluation.sketch import EVERYTHING, HashSample, distinct_hashes
 from penstock.model.data import ColumnProfile
 
 # Up to here distinct values are counted, beyond they are estimated: relative standard error 1/√4095, 1.6 %.
 DISTINCT_COUNTED = 4096
 _LONGEST_TEXT = 60
+_WIDEST = np.dtype(np.int64).itemsize
 
 # Times as `_comparable` writes them, to the nanosecond.
 _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{9}(\+00:00)?")
@@ -39,42 +40,53 @@ class ProfiledColumn:
         self._bounds: Bounds = None
         self._has_order = True
         self._distinct = HashSample(DISTINCT_COUNTED)
-        self._categories = _Categories(None, np.empty(0, dtype=np.intp), None, None)
+        self._known = _Values(None, np.empty(0, dtype=np.intp), None, None)
 
-    def update(self, column: pd.Series[Any], cells: Words, nulls: Nulls) -> None:
-        """Add cells with their hashes; `nulls` says which are null, but of categories, which know their own."""
-        if isinstance(column.dtype, pd.CategoricalDtype):
-            self._update_categories(column.cat, cells)
+    def update(self, cells: Cells, hashes: Words) -> None:
+        """Add cells and their hashes."""
+        if cells.coded is not None:
+            self._update_coded(cells.coded, hashes)
             return
+        column, nulls = cells.column, cells.nulls
         found = len(column) if nulls is None else int(np.count_nonzero(~nulls))
         self.nulls += len(column) - found
         if found == 0:
             return
-        values, hashes = (column, cells) if nulls is None else (column[~nulls], cells[~nulls])
-        self._distinct.update(distinct_hashes(self._distinct.chosen(hashes), DISTINCT_COUNTED))
+        values: Any = column if cells.numbers is None else cells.numbers
+        if nulls is not None:
+            values, hashes = values[~nulls], hashes[~nulls]
         self._values += found
-        self._add(*_summed(values))
+        if cells.numbers is None:
+            bounds, total = _summed(values)
+        else:
+            bounds, total = _summed_numbers(values)
+            hashes = _one_of_each(values, bounds, hashes)
+        self._see(hashes)
+        self._add(bounds, total)
 
-    def _update_categories(self, column: Any, cells: Words) -> None:
+    def _update_coded(self, cells: Coded, hashes: Words) -> None:
         """Add cells of few values: one of each stands for all that are alike."""
-        codes, categories = column.codes.to_numpy(), column.categories
-        counts = np.bincount(codes + np.intp(1), minlength=len(categories) + 1)  # the first is of nulls
+        codes, values = cells
+        counts = np.bincount(codes + np.intp(1), minlength=len(values) + 1)  # the first is of nulls
         self.nulls += int(counts[0])
         present = np.flatnonzero(counts[1:])
         if not len(present):
             return
         self._values += len(codes) - int(counts[0])
-        known = self._categories
-        if categories is not known.all or not np.array_equal(present, known.present):
-            place = np.empty(len(categories) + 1, dtype=np.intp)
+        known = self._known
+        if values is not known.all or not np.array_equal(present, known.present):
+            place = np.empty(len(values) + 1, dtype=np.intp)
             place[codes] = np.arange(len(codes))  # a null is -1, the last
-            self._distinct.update(self._distinct.chosen(cells[place[present]]))
-            values = pd.Series(categories.take(present))
-            bounds, total = _summed(values)
-            numbers = None if total is None else values.to_numpy(dtype=np.float64)
-            known = self._categories = _Categories(categories, present, bounds, numbers)
+            self._see(hashes[place[present]])
+            found = pd.Series(values.take(present))
+            bounds, total = _summed(found)
+            numbers = None if total is None else found.to_numpy(dtype=np.float64)
+            known = self._known = _Values(values, present, bounds, numbers)
         with np.errstate(invalid="ignore", over="ignore"):
             self._add(known.bounds, None if known.numbers is None else float(known.numbers @ counts[1:][present]))
+
+    def _see(self, hashes: Words) -> None:
+        self._distinct.update(distinct_hashes(self._distinct.chosen(hashes), DISTINCT_COUNTED))
 
     def merge(self, other: ProfiledColumn) -> None:
         """Add another profile of the same column."""
@@ -131,8 +143,8 @@ class ProfiledColumn:
         self._distinct.unpack(packed["distinct"])
 
 
-class _Categories(NamedTuple):
-    """The categories of the batch before, which of them were there, their bounds and, if they are numbers, these."""
+class _Values(NamedTuple):
+    """The values of the batch before, which of them were there, their bounds and, if they are numbers, these."""
 
     all: Any
     present: NDArray[np.intp]
@@ -144,9 +156,7 @@ def _summed(values: pd.Series[Any]) -> tuple[Bounds, float | None]:
     """Return the bounds of values without nulls, as numbers or texts, and the sum of numbers."""
     kind = values.dtype
     if isinstance(kind, np.dtype) and kind.kind in "biuf":
-        array = values.to_numpy()
-        with np.errstate(invalid="ignore", over="ignore"):
-            return (array.min().item(), array.max().item()), float(array.sum(dtype=np.float64))
+        return _summed_numbers(values.to_numpy())
     try:
         low, high = _comparable(values.min()), _comparable(values.max())
     except TypeError:
@@ -158,6 +168,22 @@ def _summed(values: pd.Series[Any]) -> tuple[Bounds, float | None]:
         return (low, high), float(values.sum()) if numbers and kind.kind != "m" else None
     except (TypeError, ValueError, OverflowError):
         return (low, high), None
+
+
+def _summed_numbers(numbers: NDArray[Any]) -> tuple[tuple[Any, Any], float]:
+    with np.errstate(invalid="ignore", over="ignore"):
+        return (numbers.min().item(), numbers.max().item()), float(numbers.sum(dtype=np.float64))
+
+
+def _one_of_each(numbers: NDArray[Any], bounds: tuple[Any, Any], hashes: Words) -> Words:
+    """Return the hashes of distinct whole numbers that lie close together, found without sorting; else all hashes."""
+    low, high = bounds
+    if numbers.dtype.kind not in "iu" or high - low > 2 * len(numbers):
+        return hashes
+    places = np.full(high - low + 1, -1, dtype=np.intp)
+    wide = numbers if numbers.itemsize == _WIDEST else numbers.astype(np.int64)  # 127 less -128 is no int8
+    places[wide - wide.dtype.type(low)] = np.arange(len(numbers))
+    return hashes[places[places >= 0]]
 
 
 def _comparable(value: Any) -> Any:

@@ -20,14 +20,14 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from penstock.errors import Corrupted, InvalidValue
-from penstock.evaluation.digests import Words
+from penstock.evaluation.cells import Words
 
 EVERYTHING = 2**64
 # Of how many distinct rows a hash is kept; up to here comparisons are exact. Eight bytes each.
 ROWS_KEPT = 1_000_000
 
-_LOOKED_AT = 1000
-_FORMAT = "penstock rows 1"
+_LOOKED_AT, _FEW = 1000, 900  # of some 5,000 distinct hashes, 1,000 drawn are 900
+_FORMAT = "penstock rows 2"  # 1: cells were hashed otherwise
 _HEADER_BYTES = 2**26
 
 
@@ -126,14 +126,17 @@ class HashSample:
 
 
 def distinct_hashes(hashes: Words, limit: int) -> Words:
-    """Return every distinct hash, once if there are many; of more than `limit` at least the `limit` + 1 smallest."""
+    """Return every distinct hash, once if there are many; of more than `limit` at least the `limit` + 1 smallest.
+
+    In an array of its own: `hashes` may change afterwards.
+    """
     if len(hashes) <= limit:
-        return hashes
-    if len(pd.unique(hashes[:_LOOKED_AT])) < _LOOKED_AT // 2:
+        return hashes.copy()
+    if len(pd.unique(hashes[:_LOOKED_AT])) < _FEW:
         return pd.unique(hashes)  # few values, many times each: sorting would take longer
-    # Hashes are spread evenly: those below twice the share wanted hold enough, unless many stand there repeatedly.
-    if len(hashes) > 4 * limit:
-        low = _once(hashes[hashes < np.uint64(2 * limit * EVERYTHING // len(hashes))])
+    # Hashes are spread evenly: those below 5/4 of the share wanted hold enough, unless many stand there repeatedly.
+    if len(hashes) > 2 * limit:
+        low = _once(hashes[np.flatnonzero(hashes < np.uint64(5 * limit * EVERYTHING // (4 * len(hashes))))])
         if len(low) > limit:
             return low[: limit + 1]
     return _once(hashes)[: limit + 1]

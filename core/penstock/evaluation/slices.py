@@ -34,10 +34,11 @@ class GroupIndex:
 
     def codes(self, batch: pd.DataFrame) -> GroupCodes:
         """Return the groups of a batch's rows. `InvalidValue` for a missing column or more than 1000 slices of one."""
-        columns = [self._codes(place, slicing, batch) for place, slicing in enumerate(self.slicings)]
-        return GroupCodes(len(batch), columns, self.size)
+        found = [self._codes(place, slicing, batch) for place, slicing in enumerate(self.slicings)]
+        return GroupCodes(len(batch), [codes for codes, _ in found], self.size, [present for _, present in found])
 
-    def _codes(self, place: int, slicing: Slicing, batch: pd.DataFrame) -> Codes:
+    def _codes(self, place: int, slicing: Slicing, batch: pd.DataFrame) -> tuple[Codes, NDArray[np.intp]]:
+        """Return each row's group, and which groups there are."""
         codes, names = part_codes(slicing.parts[0], batch)
         found = [(name,) for name in names]
         for part in slicing.parts[1:]:
@@ -50,7 +51,7 @@ class GroupIndex:
         table = np.zeros(len(found), dtype=np.int32)
         for code in used.tolist():
             table[code] = self._number(place, found[code])
-        return table[codes]
+        return table[codes], table[used].astype(np.intp)
 
     def _number(self, place: int, values: tuple[str, ...]) -> int:
         number = self._numbers.get((place, values))
@@ -97,7 +98,7 @@ def part_codes(part: SlicePart, batch: pd.DataFrame) -> tuple[NDArray[np.intp], 
         places[np.isnan(numbers)] = len(part.edges) + 1
         return places, [*(part.interval(place) for place in range(len(part.edges) + 1)), NULL]
     if isinstance(column.dtype, pd.CategoricalDtype) and len(column.dtype.categories) <= MOST_VALUES:
-        codes, values = column.cat.codes.to_numpy().astype(np.intp), column.dtype.categories
+        codes, values = column.array.codes.astype(np.intp), column.dtype.categories
     else:
         codes, values = pd.factorize(column)
     if len(values) > MOST_VALUES:

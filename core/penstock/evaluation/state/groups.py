@@ -35,14 +35,22 @@ class _Cross(NamedTuple):
 class GroupCodes:
     """To which groups the rows of a batch belong: to group 0, and to one group of each slicing column.
 
-    `columns` are the group of each row by slicing column, each of shape (rows,) with values in 1 … size − 1. Of many
-    rows, columns are counted several at a time: by every combination of their groups, which is then added up.
+    `columns` are the group of each row by slicing column, each of shape (rows,) with values in 1 … size − 1; `present`,
+    if known, says which groups those are. Of many rows, columns are counted several at a time: by every combination of
+    their groups, which is then added up.
     """
 
-    def __init__(self, rows: int, columns: Sequence[Codes] = (), size: int = 1) -> None:
+    def __init__(
+        self,
+        rows: int,
+        columns: Sequence[Codes] = (),
+        size: int = 1,
+        present: Sequence[NDArray[np.intp]] | None = None,
+    ) -> None:
         self.rows = rows
         self.columns = tuple(columns)
         self.size = size
+        self._present = present
         self._known: dict[tuple[int, int], Any] = {}  # every sum of a batch is over the same parts
 
     @cached_property
@@ -50,8 +58,8 @@ class GroupCodes:
         if self.rows < _MANY_ROWS:
             return [_Cross(codes, self.size, [np.arange(self.size)]) for codes in self.columns]
         found: list[_Cross] = []
-        for codes in self.columns:
-            used = np.flatnonzero(np.bincount(codes, minlength=self.size))
+        for place, codes in enumerate(self.columns):
+            used = np.flatnonzero(np.bincount(codes)) if self._present is None else np.sort(self._present[place])
             table = np.zeros(self.size, dtype=np.int32)
             table[used] = np.arange(len(used))
             if found and found[-1].size * len(used) <= _MOST_CROSSED:
@@ -104,7 +112,9 @@ class GroupCodes:
             crossed = np.split(np.asarray(members @ np.ascontiguousarray(values.T)), np.cumsum(sizes)[:-1])
             for cross, sums in zip(self._crosses, crossed, strict=True):
                 cross.add(found, sums)
-        found[0] = values.sum(axis=1)
+            found[0] = crossed[0].sum(axis=0)  # every row is in one group of each column
+        else:
+            found[0] = values.sum(axis=1)
         return found
 
     def _members(self, part: slice, size: int) -> Any:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from penstock.evaluation.ahead import one_ahead
 from penstock.evaluation.scores import ScoreTable
 from penstock.evaluation.state.bins import (
     Counted,
@@ -18,13 +19,14 @@ from penstock.evaluation.state.bins import (
     prefixes,
     scores_at,
 )
-from penstock.evaluation.state.groups import GroupCodes, by_group, grouped, grown
+from penstock.evaluation.state.groups import GroupCodes, grouped, grown
 
 EXACT_ROWS = 2**20
 _CELLS_BITS = 14  # 2^14 bins an octave: the bound of a ROC AUC is about 2^-15 at the worst
 _GROUP_BITS = 8
 _MAGNITUDE_BITS = 12
 _MOST_NUMBERS = 2**23  # scores held, 64 MiB
+_MANY_ROWS = 2**15  # from which on it pays to have the next slicing column's rows put in order by another thread
 _MOST_KINDS = 512  # kinds x scores whose slices are binned
 
 Floats = NDArray[np.float64]
@@ -160,10 +162,8 @@ class ScoreRows:
         whole = self._table(scores, kinds, weights)
         distinct = len(whole.scores) == len(scores)  # then so are the scores of every part
         yield 0, whole
-        for codes in ascending.columns:
-            order, groups = grouped(codes, held.size)
-            own, own_kinds = scores[order], kinds[order]
-            own_weights = None if weights is None else weights[order]
+        for groups, ordered in _by_column(ascending, name):
+            own, own_kinds, own_weights = ordered.scores[name], ordered.kinds, ordered.weights
             table = self._table(own, own_kinds, own_weights, distinct=True) if distinct else None
             for group, part in groups:
                 if table is not None:
@@ -207,15 +207,11 @@ class ScoreRows:
         held = self._joined()
         if held is None or self.binned:
             return
-        finite = np.isfinite(held.scores[name])
-        everything = bool(finite.all())
-        scores = held.scores[name] if everything else held.scores[name][finite]
-        weights = held.weights if everything or held.weights is None else held.weights[finite]
-        yield 0, scores, weights
-        for codes in held.columns:
-            of_rows = codes if everything else codes[finite]
-            for group, rows in by_group(of_rows, held.size):
-                yield group, scores[rows], None if weights is None else weights[rows]
+        finite = _finite(held, name)
+        yield 0, finite.scores[name], finite.weights
+        for groups, ordered in _by_column(finite, name):
+            for group, part in groups:
+                yield group, ordered.scores[name][part], None if ordered.weights is None else ordered.weights[part]
 
     def _table(
         self, scores: NDArray[Any], kinds: NDArray[Any], weights: Floats | None, distinct: bool = False
@@ -270,6 +266,18 @@ def _finite(part: _Part, name: str) -> _Part:
     if not len(scores) or (scores.min() > -np.inf and scores.max() < np.inf):
         return part
     return part.take(np.flatnonzero(np.isfinite(scores)), name)
+
+
+def _by_column(rows: _Part, name: str) -> Iterator[tuple[list[tuple[int, slice]], _Part]]:
+    """Yield for each slicing column which part each of its groups is of the rows in the order of their groups."""
+    plain = _Part(rows.kinds, rows.scores, rows.weights, (), rows.size)
+
+    def columns() -> Iterator[tuple[list[tuple[int, slice]], _Part]]:
+        for codes in rows.columns:
+            order, groups = grouped(codes, rows.size)
+            yield groups, plain.take(order, name)
+
+    return one_ahead(columns(), "slices") if len(rows.kinds) > _MANY_ROWS and len(rows.columns) > 1 else columns()
 
 
 class _Part:

@@ -8,6 +8,7 @@ IEEE Transactions on Computers 64 (2015).
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from fractions import Fraction
 from typing import Any
@@ -15,6 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from penstock.evaluation.room import Room
 from penstock.evaluation.state.groups import GroupCodes, grown
 
 Floats = NDArray[np.float64]
@@ -43,6 +45,7 @@ class GroupSums:
         self._levels = np.full(len(self.quantities), _LOWEST, dtype=np.int64)
         self._words = np.zeros((1, len(self.quantities), words), dtype=np.int64)
         self._lost = np.zeros((1, len(self.quantities)), dtype=np.int64)
+        self._room = Room()
 
     def update(self, values: Mapping[str, Floats], groups: GroupCodes) -> None:
         """Add one value per row of every quantity, each an array of shape (rows,)."""
@@ -77,8 +80,9 @@ class GroupSums:
             return
         summed, rows = list(columns), groups.rows
         chunk = min(_CHUNK, rows)
-        words = np.empty((self._per_number - first, len(columns), chunk))
-        rest = np.empty((len(columns), chunk))
+        shape = self._per_number - first, len(columns), chunk
+        words = self._room.take("words", math.prod(shape), np.float64).reshape(shape)
+        rest = self._room.take("rest", len(columns) * chunk, np.float64).reshape(len(columns), chunk)
         exponents = _BITS * (self._levels[summed] - 1 - np.arange(first, self._per_number)[:, None])
         rounders = np.ldexp(1.5, 52 + exponents)[:, :, None]
         scales = np.ldexp(1.0, -exponents)

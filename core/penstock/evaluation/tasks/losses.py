@@ -25,18 +25,26 @@ class LossMeans:
     The standard error of a mean m of losses l with weights w is sqrt(n/(n−1) Σ w²(l−m)²) / Σ w, by linearisation:
     without weights s/√n. With a baseline the covariance of the two means is kept, too. Without `moments` only the
     means are known, and the caller has to `give` what else is. `bounded`: losses of 2³¹ and more need no mean.
+    `signed` are losses that are those of another one but for their signs, so that they have its squares.
     """
 
     def __init__(
-        self, of: Sequence[str], losses: Sequence[str], weighted: bool, moments: bool = True, bounded: bool = False
+        self,
+        of: Sequence[str],
+        losses: Sequence[str],
+        weighted: bool,
+        moments: bool = True,
+        bounded: bool = False,
+        signed: Mapping[str, str] | None = None,
     ) -> None:
+        self._signed = dict(signed or {})
         self._moments_kept = moments
         self._of, self.losses, self._weighted = tuple(of), tuple(losses), weighted
         pairs = [(model, loss) for model in of for loss in losses]
         # Weights may be of any size.
         self._sums = GroupSums([f"{model} {loss}" for model, loss in pairs], bounded=bounded and not weighted)
         kinds = (("²", "w²") if weighted else ("²", "³")) if moments else ()
-        kept = [f"{model} {loss} {kind}" for model, loss in pairs for kind in kinds]
+        kept = [f"{m} {loss} {kind}" for m, loss in pairs for kind in kinds if kind != "²" or loss not in self._signed]
         if BASELINE in of:
             kept += [f"{loss} ×" for loss in losses]
         self._moments = GroupSums(kept, _ROUGH)
@@ -56,9 +64,11 @@ class LossMeans:
                 if not self._moments_kept:
                     continue
                 with np.errstate(over="ignore", invalid="ignore"):
-                    moments[f"{model} {loss} ²"] = weighted * weighted
+                    squared = self._squared(model, loss)
+                    if squared not in moments:
+                        moments[squared] = weighted * weighted
                     if weights is None:
-                        moments[f"{model} {loss} ³"] = moments[f"{model} {loss} ²"] * value
+                        moments[f"{model} {loss} ³"] = moments[squared] * value
                     else:
                         moments[f"{model} {loss} w²"] = weighted * weights
         if BASELINE in self._of:
@@ -71,6 +81,9 @@ class LossMeans:
             self._weights.update({"w": weights, "w²": weights * weights}, groups)
         counts = groups.counts()
         self.rows = counts + np.append(self.rows, np.zeros(len(counts) - len(self.rows), dtype=np.int64))
+
+    def _squared(self, model: str, loss: str) -> str:
+        return f"{model} {self._signed.get(loss, loss)} ²"
 
     def merge(self, other: LossMeans, places: NDArray[np.intp], size: int) -> None:
         """Add another's sums; its group g is group `places[g]` of the `size` groups here."""
@@ -108,7 +121,7 @@ class LossMeans:
         self._given[model, loss] = variances, skewness
 
     def _covariance(self, one: str, other: str, loss: str) -> Floats:
-        product = f"{one} {loss} ²" if one == other else f"{loss} ×"
+        product = self._squared(one, loss) if one == other else f"{loss} ×"
         products = self._moments.total(product)
         mine, theirs, total = self.means(one, loss), self.means(other, loss), self._total()
         rows = self.rows.astype(np.float64)
@@ -157,7 +170,8 @@ class LossMeans:
             return np.full(len(self.rows), np.nan)
         mean, rows = self.means(model, loss), self.rows.astype(np.float64)
         with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
-            squares, cubes = (self._moments.total(f"{model} {loss} {kind}") / rows for kind in ("²", "³"))
+            names = self._squared(model, loss), f"{model} {loss} ³"
+            squares, cubes = (self._moments.total(name) / rows for name in names)
             spread = squares - mean**2
             spread = np.where(spread > 1e-6 * squares, spread, np.nan)  # less is lost in the rounding of cubes
             found: Floats = (cubes - 3 * mean * squares + 2 * mean**3) / spread**1.5

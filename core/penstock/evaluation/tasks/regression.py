@@ -75,7 +75,7 @@ class RegressionState(TaskState):
         super().__init__(settings)
         self._of, self._weighted = settings.of, settings.weighted
         losses = [*dict.fromkeys(MEANS.values()), *(f"pinball {level:g}" for level in self._pinballs())]
-        self._losses = LossMeans(self._of, losses, self._weighted)
+        self._losses = LossMeans(self._of, losses, self._weighted, signed={"error": "absolute"})
         self._truth = GroupSums(["y", "y²", *(["w"] if self._weighted else [])])
         self._rest = GroupSums(
             ["y low", "y² low", *(f"{model} {kind}" for model in self._of for kind in ("e low", "e² low"))], 2

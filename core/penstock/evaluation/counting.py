@@ -1,23 +1,28 @@
-"""Counting in a thread of its own, while the next batch is read and predicted."""
+"""Counting in a thread of its own, while the next batch is read and predicted; or in turn with predicting."""
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from types import TracebackType
-from typing import Any
+from typing import Any, TypeVar
 
 import pandas as pd
 
 from penstock.evaluation.answers import JudgedRows
 from penstock.evaluation.partial import Partial
 
+Answer = TypeVar("Answer")
+_SEVERAL = 1.5  # processor seconds per second from which on several cores were used
 
-class CountedBehind:
+
+class Counting:
     """A context manager around a state: `add` batches in order; when it is left, all of them have been counted.
 
     At most one batch is being counted and one more waits. What counting raises is raised here, before whatever a later
     batch raises. One thread, not more: NumPy's steps are too short for several to gain anything. `at_once`: counted
-    where it is called from, for code that is not ours and may depend on its thread.
+    where it is called from, for code that is not ours and may depend on its thread, and beside which nothing may run.
     """
 
     def __init__(self, state: Partial, *, at_once: bool = False) -> None:
@@ -34,7 +39,7 @@ class CountedBehind:
             self._pending.pop(0).result()
         self._pending.append(self._thread.submit(self._state.update, batch, rows))
 
-    def __enter__(self) -> CountedBehind:
+    def __enter__(self) -> Counting:
         return self
 
     def __exit__(
@@ -47,3 +52,13 @@ class CountedBehind:
         finally:
             if self._thread is not None:
                 self._thread.shutdown(cancel_futures=True)
+
+
+def on_several_cores(work: Callable[[], Answer]) -> tuple[Answer, bool]:
+    """Return what `work` returns, and whether it kept several cores busy; nothing else may run beside it.
+
+    OpenMP's threads wait for each other at every step: on a core that counts as well, one of them holds up all.
+    """
+    began, cpu = time.perf_counter(), time.process_time()
+    answer = work()
+    return answer, time.process_time() - cpu > _SEVERAL * (time.perf_counter() - began)
