@@ -79,11 +79,11 @@ class Cells(NamedTuple):
 
     def times(self, factor: int, lane: int, room: Room) -> Words:
         """Return the words of a lane times an odd `factor`, so that distinct ones stay distinct, of shape (rows,)."""
-        words = self.words[lane]
+        words, products = self.words[lane], room.take("products", len(self.column))
         if self.coded is None:
-            return np.multiply(words, np.uint64(factor), out=room.take("products", len(words)))
-        products: Words = room.take("products", len(self.column))
-        np.take(words * np.uint64(factor), self.coded.codes, out=products, mode="wrap")
+            np.multiply(words, np.uint64(factor), out=products)
+        else:
+            np.take(words * np.uint64(factor), self.coded.codes, out=products, mode="wrap")
         return products
 
 
