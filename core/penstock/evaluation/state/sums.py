@@ -140,8 +140,8 @@ class GroupSums:
         total = 0
         for word in self._words[group, place].tolist():
             total = (total << _BITS) + word
-        unit = Fraction(2) ** int(_BITS * (self._levels[place] - self._per_number))
-        return total * unit
+        bits = _BITS * (int(self._levels[place]) - self._per_number)
+        return Fraction(total << bits) if bits >= 0 else Fraction(total, 1 << -bits)
 
     def lost(self, quantity: str) -> NDArray[np.int64]:
         """Return how many rows of each group had no finite value."""

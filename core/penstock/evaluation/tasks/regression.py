@@ -237,9 +237,10 @@ def quantile(values: NDArray[Any], level: float, weights: Floats | None) -> floa
     if weights is None:
         wanted = len(values) * level
         high = min(math.floor(wanted), len(values) - 1)
-        low = max(high - 1, 0) if wanted == math.floor(wanted) <= len(values) - 1 else high
-        values.partition((low, high))
-        return float((values[low] + values[high]) / 2)
+        values.partition(high)
+        upper = values[high]
+        between = high > 0 and wanted == math.floor(wanted) <= len(values) - 1
+        return float((values[:high].max() + upper) / 2 if between else upper)
     kept = weights > 0
     values, weights = values[kept], weights[kept]
     order = np.argsort(values, kind="stable")
