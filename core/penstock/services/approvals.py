@@ -105,7 +105,8 @@ def answer(wiring: Wiring, request: object, approve: bool, reason: str, actor: A
 def find(store: MetadataStore, given: object) -> Approval | None:
     """Return an approval by its request's id or reference, or the one a decision asked for; None if there is none.
 
-    A decision that asked for several names the first that is still open, else the last.
+    A decision that asked for several, which is at one moment, names the first in its policy's order that is still open,
+    else the last.
     """
     if isinstance(given, Approval):
         return store.get_approval(given.request.request_id)
@@ -116,7 +117,11 @@ def find(store: MetadataStore, given: object) -> Approval | None:
         return store.get_approval(id_in(given, "request_id"))
     decision = store.get_decision(id_in(given, "decision_id"))
     question = (decision.evaluation_id, decision.policy_digest, decision.model, decision.alias)
-    asked = [found for found in store.list_approvals(decision.run_id) if found.request.question == question]
+    places = {role: place for place, role in enumerate(_roles(decision.outcomes))}
+    asked = sorted(
+        (found for found in store.list_approvals(decision.run_id) if found.request.question == question),
+        key=lambda found: (found.request.asked_at, places.get(found.request.role, len(places))),
+    )
     pending = [found for found in asked if found.state is ApprovalState.PENDING]
     return next(iter(pending or asked[-1:]), None)
 
@@ -128,6 +133,13 @@ def _would_open(policy: GatePolicy, evaluation: Evaluation, context: GateContext
     ]
     verdict, _ = decide(policy, evaluation, replace(context, approvals=(*context.approvals, *yes)))
     return verdict is Verdict.PASS
+
+
+def _roles(outcomes: Sequence[RuleOutcome]) -> Iterator[str]:
+    for outcome in outcomes:
+        if "approval" in outcome.rule:
+            yield outcome.rule["approval"]["role"]
+        yield from _roles(outcome.parts)
 
 
 def _unanswered(outcomes: Sequence[RuleOutcome]) -> Iterator[dict[str, Any]]:

@@ -121,13 +121,27 @@ def test_two_roles_are_asked_at_once_and_the_gate_opens_with_the_second_yes(
     rules = [*AT_LEAST["rules"], *({"approval": {"role": r, "expires_hours": 1}} for r in ("owner", "risk"))]
     evaluation, policy = measured(client, "a"), {"name": "two", "rules": rules}
     decision = client.decide(evaluation, policy, model=MODEL)
-    owner, risk = client.list_approvals(run=evaluation.ref)
+    owner, risk = sorted(client.list_approvals(run=evaluation.ref), key=lambda found: found.request.role)
     vera.answer_approval(owner.ref, True, "as owner")
     assert client.decide(evaluation, policy, model=MODEL).verdict is Verdict.INCONCLUSIVE
     assert len(client.list_approvals(model=MODEL)) == 2
     assert client.find_approval(decision) == client.find_approval(risk)
     vera.answer_approval(risk.ref, True, "as risk")
     assert client.decide(evaluation, policy, model=MODEL).verdict is Verdict.PASS
+
+
+def test_roles_asked_in_one_moment_are_taken_in_the_policys_order(
+    client: penstock.Client, vera: penstock.Client
+) -> None:
+    roles = ["owner", "physician", "lawyer", "statistician", "ethicist", "operator"]
+    rules = [*AT_LEAST["rules"], *({"approval": {"role": role, "expires_hours": 1}} for role in roles)]
+    decision = client.decide(measured(client, "a"), {"name": "all of them", "rules": rules}, model=MODEL)
+    taken = []
+    while (found := client.find_approval(decision)) is not None and found.state is ApprovalState.PENDING:
+        taken.append(found.request.role)
+        vera.answer_approval(decision, True, "fine")
+
+    assert taken == roles
 
 
 def test_an_approved_model_is_registered_and_promoted_like_any_other(
