@@ -7,8 +7,7 @@ over its type and content. Nothing depends on how a version of pandas or NumPy h
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from typing import Any, NamedTuple
@@ -18,43 +17,20 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from penstock.errors import InvalidValue
+from penstock.evaluation.hashing import Words, mix, words_of_bytes, words_of_texts
 from penstock.evaluation.room import Room
 
-Words = NDArray[np.uint64]
 Nulls = NDArray[np.bool_] | None
 Numbers = NDArray[Any] | None
 
-# (shift, multiplier, shift, multiplier, shift) of the finalisers of SplitMix64 (Steele, Lea and Flood, OOPSLA 2014) and
-# MurmurHash3.
-_MIXERS = (
-    (30, 0xBF58476D1CE4E5B9, 27, 0x94D049BB133111EB, 31),
-    (33, 0xFF51AFD7ED558CCD, 33, 0xC4CEB9FE1A85EC53, 33),
-)
 _SCRAMBLER = (32, 0xBF58476D1CE4E5B9, 29)  # (shift, multiplier, shift) for the words of numbers
 
 
-def words_of_text(text: bytes, kind: bytes) -> tuple[int, int]:
-    """Return two 64-bit words of the 128-bit BLAKE2b hash of `text`; `kind` (≤ 16 bytes) separates the domains."""
-    value = hashlib.blake2b(text, digest_size=16, person=kind).digest()
-    return int.from_bytes(value[:8], "little"), int.from_bytes(value[8:], "little")
-
-
-_NULL = np.uint64(words_of_text(b"", b"null")[0])
+_NULL = np.uint64(words_of_bytes(b"", b"null")[0])
 _WHOLE, _FLOAT, _UNSIGNED, _NAIVE, _AWARE, _DURATION, _NANOSECONDS = (
-    np.uint64(words_of_text(name, b"kind")[0])
+    np.uint64(words_of_bytes(name, b"kind")[0])
     for name in (b"whole", b"float", b"unsigned", b"timestamp", b"timestamp utc", b"duration", b"nanoseconds")
 )
-
-
-def mix(words: Words, lane: int) -> Words:
-    """Scramble each 64-bit word thoroughly; a bijection, so distinct words stay distinct."""
-    first, multiply_first, second, multiply_second, third = _MIXERS[lane]
-    mixed = words ^ (words >> np.uint64(first))
-    mixed *= np.uint64(multiply_first)
-    mixed ^= mixed >> np.uint64(second)
-    mixed *= np.uint64(multiply_second)
-    mixed ^= mixed >> np.uint64(third)
-    return mixed
 
 
 class Coded(NamedTuple):
@@ -206,7 +182,7 @@ def _coded(column: pd.Series[Any]) -> Cells:
             places = np.where(nulls, -1, np.cumsum(~nulls) - 1)
             words = _placed(_with_null(*words), places)
         return Cells(column, words, nulls=nulls)
-    words = _hashed(np.asarray(uniques, dtype=object), column.name)
+    words = _hashed(uniques, column.name)
     return Cells(column, _with_null(*words), coded=Coded(codes, uniques))
 
 
@@ -218,11 +194,12 @@ def _placed(words: tuple[Words, Words], places: NDArray[Any]) -> tuple[Words, Wo
     return words[0][places], words[1][places]
 
 
-def _hashed(values: Sequence[Any] | NDArray[Any], name: Any) -> tuple[Words, Words]:
+def _hashed(values: pd.Index[Any] | NDArray[Any], name: Any) -> tuple[Words, Words]:
+    if isinstance(values, pd.Index) and isinstance(values.dtype, pd.StringDtype):
+        return words_of_texts(values)
+    values = np.asarray(values, dtype=object)
     if pd.api.types.infer_dtype(values, skipna=False) == "string":
-        spelled = b"".join([_text(value) for value in values])
-        table = np.frombuffer(spelled, dtype="<u8").astype(np.uint64).reshape(-1, 2)
-        return table[:, 0].copy(), table[:, 1].copy()
+        return words_of_texts(values)
     try:
         words = [_object(value) for value in values]
     except TypeError as error:
@@ -231,19 +208,10 @@ def _hashed(values: Sequence[Any] | NDArray[Any], name: Any) -> tuple[Words, Wor
     return table[:, 0].copy(), table[:, 1].copy()
 
 
-# Copying a prepared hasher takes a third of the time of making one; columns of names have millions of values.
-_text_hasher = hashlib.blake2b(digest_size=16, person=b"text").copy
-
-
-def _text(value: str) -> bytes:
-    hasher = _text_hasher()
-    hasher.update(value.encode("utf-8", "surrogatepass"))
-    return hasher.digest()
-
-
 def _object(value: Any) -> tuple[int, int]:
     if isinstance(value, str):
-        return words_of_text(value.encode("utf-8", "surrogatepass"), b"text")
+        first, second = words_of_texts(np.array([value], dtype=object))
+        return int(first[0]), int(second[0])
     if isinstance(value, Decimal) and value.is_finite():
         value = int(value) if value == value.to_integral_value() else value
         value = float(value) if isinstance(value, Decimal) and Decimal(float(value)) == value else value
@@ -254,8 +222,8 @@ def _object(value: Any) -> tuple[int, int]:
         word = int(_words_of_reals(np.array([value], dtype=np.float64), Room())[0])
         return word, word
     if isinstance(value, bytes):
-        return words_of_text(value, b"bytes")
-    return words_of_text(_spelled(value).encode("utf-8", "surrogatepass"), b"object")
+        return words_of_bytes(value, b"bytes")
+    return words_of_bytes(_spelled(value).encode("utf-8", "surrogatepass"), b"object")
 
 
 def _spelled(value: Any) -> str:

@@ -11,8 +11,9 @@ import pandas as pd
 
 from penstock.errors import InvalidValue
 from penstock.evaluation.ahead import one_ahead
-from penstock.evaluation.cells import Cells, Words
+from penstock.evaluation.cells import Cells
 from penstock.evaluation.digests import RowDigest, row_hashes
+from penstock.evaluation.hashing import Words
 from penstock.evaluation.overlap import Columns, TrainedOn
 from penstock.evaluation.profile import ProfiledColumn, TimeRange
 from penstock.evaluation.reading import BATCH_ROWS, from_files, read_batches

@@ -17,7 +17,8 @@ from collections.abc import Callable
 import numpy as np
 import pandas as pd
 
-from penstock.evaluation.cells import CellReader, Cells, Words, mix, words_of_text
+from penstock.evaluation.cells import CellReader, Cells
+from penstock.evaluation.hashing import Words, mix, words_of_bytes
 
 Seen = Callable[[str, Cells, Words], None]
 
@@ -41,7 +42,7 @@ class RowDigest:
         totals = [np.zeros(len(batch), dtype=np.uint64) for _ in self._sums]
         for name, column in batch.items():
             cells = self._reader.read(column)
-            keys = words_of_text(str(name).encode("utf-8", "surrogatepass"), b"column")
+            keys = words_of_bytes(str(name).encode("utf-8", "surrogatepass"), b"column")
             for lane, total in enumerate(totals):
                 hashes = cells.times(keys[lane] | 1, lane, self._reader.room)
                 total += hashes

@@ -14,7 +14,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from penstock.errors import InvalidValue
-from penstock.evaluation.cells import Cells, Coded, Words
+from penstock.evaluation.cells import Cells, Coded
+from penstock.evaluation.hashing import Words
 from penstock.evaluation.sketch import EVERYTHING, HashSample, distinct_hashes
 from penstock.model.data import ColumnProfile
 
