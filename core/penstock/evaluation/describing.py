@@ -10,13 +10,12 @@ import numpy as np
 import pandas as pd
 
 from penstock.errors import InvalidValue
-from penstock.evaluation.ahead import one_ahead
 from penstock.evaluation.cells import Cells
 from penstock.evaluation.digests import RowDigest, row_hashes
 from penstock.evaluation.hashing import Words
 from penstock.evaluation.overlap import Columns, TrainedOn
 from penstock.evaluation.profile import ProfiledColumn, TimeRange
-from penstock.evaluation.reading import BATCH_ROWS, from_files, read_batches
+from penstock.evaluation.reading import BATCH_ROWS, from_files, read_ahead, read_batches
 from penstock.evaluation.sketch import ROWS_KEPT, HashSample, RowSample
 from penstock.evaluation.sources import opened
 from penstock.model.data import Dataset, DataSource
@@ -190,7 +189,7 @@ class SourceReader:
         """Read the source once and return what is remembered of it; write the hashes of its rows to `rows_to`."""
         summary = RowSummary(data, rows_kept=self._rows_kept, sampled=rows_to is not None)
         batches = read_batches(data, self._batch_rows)
-        for batch in one_ahead(batches, "reading") if from_files(data) else batches:
+        for batch in read_ahead(batches) if from_files(data) else batches:
             summary.update(batch)
         dataset = summary.result(role)
         if rows_to is not None:

