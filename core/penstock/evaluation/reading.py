@@ -60,7 +60,7 @@ def from_files(data: DataSource) -> bool:
 
 
 def read_ahead(batches: Iterator[pd.DataFrame]) -> Iterator[pd.DataFrame]:
-    """Yield from `batches` while a thread reads the next one. All of the reading is done in that one thread."""
+    """Yield from `batches` while a thread reads the next one, all of them in that one thread."""
     with ThreadPoolExecutor(1, "penstock-reading") as thread:
         following = thread.submit(next, batches, None)
         while (batch := following.result()) is not None:
