@@ -21,8 +21,8 @@ from sklearn.datasets import load_breast_cancer
 
 from penstock.errors import InvalidValue, NotFound
 from penstock.evaluation.describing import SourceReader
-from penstock.evaluation.digests import RowDigest
 from penstock.evaluation.reading import read_batches
+from penstock.evaluation.rows.digests import RowDigest
 from penstock.model.data import DataSource
 
 CANCER: pd.DataFrame = load_breast_cancer(as_frame=True).frame

@@ -18,8 +18,8 @@ from sklearn.datasets import load_breast_cancer
 
 from penstock.errors import Corrupted, InvalidValue
 from penstock.evaluation.describing import RowSummary, SourceReader
-from penstock.evaluation.digests import RowDigest
-from penstock.evaluation.sketch import EVERYTHING, HashSample, RowSample
+from penstock.evaluation.rows.digests import RowDigest
+from penstock.evaluation.rows.sketch import EVERYTHING, HashSample, RowSample
 from penstock.evaluation.state import packing
 from penstock.model.data import Dataset, DataSource, Overlap
 from penstock.ports import TrainingRows

@@ -19,8 +19,8 @@ from sklearn.datasets import load_breast_cancer
 
 from penstock.errors import InvalidValue, NotFound, StoreUnavailable
 from penstock.evaluation.describing import SourceReader
-from penstock.evaluation.digests import RowDigest
 from penstock.evaluation.reading import read_batches
+from penstock.evaluation.rows.digests import RowDigest
 from penstock.evaluation.sources import csv_files
 from penstock.model.data import DataSource, SqlSource
 from tests.s3_servers import BUCKET, SECRET, S3Server, moto, new_prefix, s3_credentials

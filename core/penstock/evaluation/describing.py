@@ -10,13 +10,13 @@ import numpy as np
 import pandas as pd
 
 from penstock.errors import InvalidValue
-from penstock.evaluation.cells import Cells
-from penstock.evaluation.digests import RowDigest, row_hashes
-from penstock.evaluation.hashing import Words
-from penstock.evaluation.overlap import Columns, TrainedOn
-from penstock.evaluation.profile import ProfiledColumn, TimeRange
 from penstock.evaluation.reading import BATCH_ROWS, from_files, read_ahead, read_batches
-from penstock.evaluation.sketch import ROWS_KEPT, HashSample, RowSample
+from penstock.evaluation.rows.cells import Cells
+from penstock.evaluation.rows.digests import RowDigest, row_hashes
+from penstock.evaluation.rows.hashing import Words
+from penstock.evaluation.rows.overlap import Columns, TrainedOn
+from penstock.evaluation.rows.profile import ProfiledColumn, TimeRange
+from penstock.evaluation.rows.sketch import ROWS_KEPT, HashSample, RowSample
 from penstock.evaluation.sources import opened
 from penstock.model.data import Dataset, DataSource
 from penstock.ports import TrainingRows

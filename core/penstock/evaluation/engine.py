@@ -10,7 +10,6 @@ from typing import Any
 import pandas as pd
 
 from penstock.errors import InvalidValue
-from penstock.evaluation.cells import nulls_of
 from penstock.evaluation.counting import Counting, on_several_cores
 from penstock.evaluation.describing import RowSummary, SourceReader
 from penstock.evaluation.inference.replication import Origins
@@ -18,6 +17,7 @@ from penstock.evaluation.inference.weights import LEAST_REPLICATES, MOST_REPLICA
 from penstock.evaluation.partial import ROLE, Partial
 from penstock.evaluation.predicting import FunctionPredictor, GivenPredictions, Respondent
 from penstock.evaluation.reading import from_files, read_ahead, read_batches
+from penstock.evaluation.rows.cells import nulls_of
 from penstock.evaluation.speed import with_speed
 from penstock.evaluation.state.score_rows import EXACT_ROWS
 from penstock.evaluation.tasks.choosing import AUTO, TASKS, choose, given_classes, read_task

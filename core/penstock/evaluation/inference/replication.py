@@ -12,12 +12,12 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from penstock.evaluation.answers import JudgedRows
-from penstock.evaluation.digests import RowDigest
 from penstock.evaluation.inference import replicates
 from penstock.evaluation.inference.bootstrap import Floats
 from penstock.evaluation.inference.plans import plan_of
 from penstock.evaluation.inference.weights import Keys, keys_of_rows, keys_of_values
 from penstock.evaluation.reading import BEGINS
+from penstock.evaluation.rows.digests import RowDigest
 from penstock.evaluation.state.groups import GroupCodes
 from penstock.evaluation.tasks.task import Found, Settings
 from penstock.model.evaluations import BASELINE, CANDIDATE

@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from penstock.evaluation.digests import RowDigest
+from penstock.evaluation.rows.digests import RowDigest
 
 Keys = NDArray[np.uint64]
 

@@ -20,7 +20,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from penstock.errors import Corrupted, InvalidValue
-from penstock.evaluation.hashing import Words
+from penstock.evaluation.rows.hashing import Words
 
 EVERYTHING = 2**64
 # Of how many distinct rows a hash is kept; up to here comparisons are exact. Eight bytes each.

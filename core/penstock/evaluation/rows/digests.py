@@ -17,8 +17,8 @@ from collections.abc import Callable
 import numpy as np
 import pandas as pd
 
-from penstock.evaluation.cells import CellReader, Cells
-from penstock.evaluation.hashing import Words, mix, words_of_bytes
+from penstock.evaluation.rows.cells import CellReader, Cells
+from penstock.evaluation.rows.hashing import Words, mix, words_of_bytes
 
 Seen = Callable[[str, Cells, Words], None]
 

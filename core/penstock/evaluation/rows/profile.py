@@ -14,9 +14,9 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from penstock.errors import InvalidValue
-from penstock.evaluation.cells import Cells, Coded
-from penstock.evaluation.hashing import Words
-from penstock.evaluation.sketch import EVERYTHING, HashSample, distinct_hashes
+from penstock.evaluation.rows.cells import Cells, Coded
+from penstock.evaluation.rows.hashing import Words
+from penstock.evaluation.rows.sketch import EVERYTHING, HashSample, distinct_hashes
 from penstock.model.data import ColumnProfile
 
 # Up to here distinct values are counted, beyond they are estimated: relative standard error 1/√4095, 1.6 %.

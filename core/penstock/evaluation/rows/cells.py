@@ -17,8 +17,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from penstock.errors import InvalidValue
-from penstock.evaluation.hashing import Words, mix, words_of_bytes, words_of_texts
 from penstock.evaluation.room import Room
+from penstock.evaluation.rows.hashing import Words, mix, words_of_bytes, words_of_texts
 
 Nulls = NDArray[np.bool_] | None
 Numbers = NDArray[Any] | None

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from penstock.evaluation.sketch import EVERYTHING, HashSample, RowSample
+from penstock.evaluation.rows.sketch import EVERYTHING, HashSample, RowSample
 from penstock.model.data import Overlap
 from penstock.ports import TrainingRows
 

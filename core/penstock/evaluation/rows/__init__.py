@@ -1,0 +1,1 @@
+"""Rows without a model: their cells as words, digests, profiles, and samples of them to compare data sets by."""
