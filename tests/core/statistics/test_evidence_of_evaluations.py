@@ -142,6 +142,23 @@ def test_formulas_come_before_the_bootstrap_and_without_it_are_all_there_is(tumo
     assert kinds(drawn, CANDIDATE, "evidence")["f1"] == "replicates"
 
 
+@pytest.mark.parametrize(("said", "bounded"), [(4, False), (40, True)])
+def test_what_is_asked_of_a_class_that_is_hardly_ever_said_has_no_bounds(said: int, bounded: bool) -> None:
+    labels = np.repeat(["early", "late", "very late"], [400, 100, 60])
+    answers = np.where(np.arange(len(labels)) % 9, labels, "early")
+    answers[labels == "very late"] = "early"
+    answers[-said:] = "very late"
+    rows = pd.DataFrame({"target": labels, "said": answers})
+    found = MeasuringEngine().measure(
+        None, DataSource(rows, label="target", prediction="said"), task="multiclass", bootstrap=50
+    )
+    known = kinds(found, CANDIDATE, "evidence")
+
+    assert {"accuracy", "balanced_accuracy", "recall[very late]", "precision[late]", "f1[late]"} <= known.keys()
+    for metric in ("f1[very late]", "precision[very late]", "f1_macro", "precision_weighted"):
+        assert (metric in known) is bounded
+
+
 def test_the_skewness_of_losses_is_stored_with_their_mean() -> None:
     rows = frame(load_diabetes)
     model = Fitted(LinearRegression(), rows[:200], ["bmi", "bp"])

@@ -26,6 +26,7 @@ from penstock.statistics.bounds import FEWEST_OF_A_CLASS
 _MOST_SCORED = 10  # classes whose scores are kept one by one
 _WHATEVER_THE_CLASS = ("accuracy", "positive_rate", "cost")
 _MULTILABEL_MEANS = ("accuracy", "hamming_loss")
+_FEWEST_SAID = 10  # rows that a model says are of a class
 _MOST_CLASSES = 50  # classes of which every pair is counted
 
 
@@ -119,6 +120,8 @@ class ClassPlan(Plan):
         place = None if parts.class_ is None else self._place(parts.class_)
         if parts.class_ is not None and place is None:
             return None
+        if not self.settings.weighted and _said(counts, parts.base, place) < _FEWEST_SAID:
+            return None  # of as few there are hardly any right ones, and often none
         return replicates.of_confusion(counts, parts.base, place, parts.number)
 
     def _of_scores(self, state: Bootstrap, base: str, class_: str | None, of: str, group: int) -> Floats | None:
@@ -143,7 +146,7 @@ class ClassPlan(Plan):
 
     def _rarest(self, counts: Floats) -> float:
         """Return about how many rows the rarest class has: the mean of the replicates; weights tell no rows."""
-        return math.inf if self.settings.weighted else float(counts.sum(axis=1).mean(axis=1).min())
+        return math.inf if self.settings.weighted else _rarest(counts)
 
     def _place(self, class_: str) -> int | None:
         names = [str(value) for value in self.settings.classes]
@@ -252,8 +255,10 @@ class MultilabelPlan(Plan):
         tables = [state.cells(f"{of} {place}", group).reshape(2, 2, -1) for place in places]
         if average == "micro":
             tables = [np.sum(tables, axis=0)]
-        elif not places or min(table.sum(axis=1).mean(axis=1).min() for table in tables) < self._fewest:
+        elif not places or min(map(_rarest, tables)) < self._fewest:
             return None  # as few differ too much from one draw to the next
+        elif self._fewest and min(_said(table, base, 1) for table in tables) < _FEWEST_SAID:
+            return None
         if base in ("roc_auc", "average_precision"):
             area = replicates.roc_auc if base == "roc_auc" else replicates.average_precision
             kept = [state.scores_of(f"{of} {place}", group) for place in places if place in self._scored]
@@ -292,6 +297,22 @@ def _mean(state: Bootstrap, name: str, group: int) -> Floats | None:
     if group and not state.sliced_sums:
         return None
     return replicates.mean(state.sums(name, group), state.sums(group=group))
+
+
+def _rarest(counts: Floats) -> float:
+    """Return how many rows the rarest class has: the mean of the replicates."""
+    return float(counts.sum(axis=1).mean(axis=1).min())
+
+
+def _said(counts: Floats, base: str, place: int | None) -> float:
+    """Return how many rows are said to be of a metric's class, or of the rarest; infinitely many where none matter."""
+    name, _, average = base.partition("_")
+    if name not in ("precision", "f1", "fbeta", "jaccard") or average == "micro":
+        return math.inf
+    said = counts.sum(axis=0).mean(axis=1)
+    if place is None and not average and len(said) == 2:
+        place = 1
+    return float(said.min() if place is None else said[place])
 
 
 def _tops(metrics: Sequence[str]) -> list[str]:
