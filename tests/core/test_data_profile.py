@@ -70,6 +70,7 @@ def test_a_profile_says_what_each_column_holds() -> None:
             "level": pd.Categorical([2, 1, 2, None], categories=[0, 1, 2]),
             "none": [None] * 4,
             "mixed": [1, "x", 2.5, b"y"],
+            "huge": [10**400, -(10**400), 1, None],
             "list": [[1], [1], [2, 3], None],
             "large": pd.array([2**62 + 1, None, 2**62 + 3, 2**62], dtype="Int64"),
         }
@@ -94,6 +95,7 @@ def test_a_profile_says_what_each_column_holds() -> None:
     assert facts("level") == (1, 2, 1, 2, pytest.approx(5 / 3))
     assert facts("none") == (4, 0, None, None, None)
     assert facts("mixed") == (0, 4, None, None, None)
+    assert facts("huge") == (1, 3, -(10**400), 10**400, None)
     assert facts("list") == (1, 2, None, None, None)
     assert facts("large")[:4] == (1, 3, 2**62, 2**62 + 3)
 

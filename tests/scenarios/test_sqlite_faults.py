@@ -96,7 +96,7 @@ def test_of_many_writers_that_come_back_at_once_none_starves(memory: Path) -> No
     assert all(isinstance(each, list) for each in answers), answers
     assert len(answers) == len(children)
     fair = len(children) * seconds / sum(written for written, _ in answers)  # one turn each
-    assert max(wait for _, wait in answers) < 14 * fair, answers
+    assert max(wait for _, wait in answers) < 18 * fair, answers  # by itself 23 to 26: until the others are done
 
 
 def _in_child(limit_bytes: int, work: Callable[[], object]) -> str:

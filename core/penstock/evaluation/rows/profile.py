@@ -81,8 +81,7 @@ class ProfiledColumn:
             self._see(hashes[place[present]])
             found = pd.Series(values.take(present))
             bounds, total = _summed(found)
-            numbers = None if total is None else found.to_numpy(dtype=np.float64)
-            known = self._known = _Values(values, present, bounds, numbers)
+            known = self._known = _Values(values, present, bounds, None if total is None else _as_doubles(found))
         with np.errstate(invalid="ignore", over="ignore"):
             self._add(known.bounds, None if known.numbers is None else float(known.numbers @ counts[1:][present]))
 
@@ -174,6 +173,13 @@ def _summed(values: pd.Series[Any]) -> tuple[Bounds, float | None]:
 def _summed_numbers(numbers: NDArray[Any]) -> tuple[tuple[Any, Any], float]:
     with np.errstate(invalid="ignore", over="ignore"):
         return (numbers.min().item(), numbers.max().item()), float(numbers.sum(dtype=np.float64))
+
+
+def _as_doubles(numbers: pd.Series[Any]) -> NDArray[np.float64] | None:
+    try:
+        return numbers.to_numpy(dtype=np.float64)
+    except (TypeError, ValueError, OverflowError):  # 10**400, whose sum with its negative is 0
+        return None
 
 
 def _one_of_each(numbers: NDArray[Any], bounds: tuple[Any, Any], hashes: Words) -> Words:

@@ -154,7 +154,7 @@ def _begin(connection: sa.Connection) -> None:
 
 
 def _wait_for_turn(connection: sa.Connection) -> None:
-    """Begin as soon as nobody else writes; whoever has waited for long looks more often than whoever has just come.
+    """Begin as soon as nobody else writes; whoever has waited for long looks the more often the longer it has been.
 
     SQLite's own waiting looks ever more seldom, in the end ten times a second, and a newcomer a thousand times: of many
     writers that come back at once, some would starve until their time is over (measured: one write in ten seconds,
@@ -172,7 +172,8 @@ def _wait_for_turn(connection: sa.Connection) -> None:
             except sqlite3.OperationalError as error:
                 if "locked" not in str(error):
                     break
-            pause = min(2 * pause, _LONGEST_PAUSE_S) if waited < _LONG_WAIT_S else _LAST_PAUSE_S
+            long = waited >= _LONG_WAIT_S
+            pause = _LAST_PAUSE_S * _LONG_WAIT_S / waited if long else min(2 * pause, _LONGEST_PAUSE_S)
             time.sleep(random.uniform(0.5, 1.0) * pause)  # noqa: S311 - jitter, not a secret
         connection.exec_driver_sql(_IMMEDIATE)  # raises what is wrong, in the driver's words
     finally:
