@@ -11,8 +11,11 @@ import pytest
 from hypothesis import settings
 
 import penstock
+from penstock.model.runs import Attempt
 from penstock.models import trial
+from penstock.ports import MetadataStore
 from penstock.ports.model_trial import Trial
+from penstock.services.heartbeat import Heartbeat
 from tests.postgres_server import empty_postgres_url, postgres_server, postgres_template, postgres_url
 from tests.prefect_server import prefect_server, server_for_marked_tests
 
@@ -47,6 +50,24 @@ def models_are_tried_in_this_process() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(trial, "in_clean_process", here)
         yield
+
+
+@pytest.fixture(autouse=True, scope="module")
+def heartbeats_end_with_their_module() -> Iterator[None]:
+    """A task that a test ends in this process leaves its heartbeat behind; one that writes while a later test forks
+    leaves the child with a lock that nobody will ever release."""
+    started: list[Heartbeat] = []
+    begin = Heartbeat.__init__
+
+    def noted(heartbeat: Heartbeat, store: MetadataStore, attempt: Attempt) -> None:
+        started.append(heartbeat)
+        begin(heartbeat, store, attempt)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Heartbeat, "__init__", noted)
+        yield
+    for heartbeat in started:
+        heartbeat.stop()
 
 
 @pytest.fixture
