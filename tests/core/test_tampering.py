@@ -75,7 +75,7 @@ def _findings(database: Path, folder: Path, anchor: Any = None) -> Iterator[str]
 
 
 def _rowids(connection: sqlite3.Connection, table: str) -> list[int]:
-    return [row for (row,) in connection.execute(f"SELECT rowid FROM {table}")]
+    return [row for (row,) in connection.execute(f"SELECT rowid FROM {table} ORDER BY rowid")]
 
 
 def _edit(rng: random.Random, connection: sqlite3.Connection) -> str:
@@ -150,7 +150,7 @@ def _other(column: str, value: object, rng: random.Random) -> object:
     if column.endswith("_ms"):
         return (value if isinstance(value, int) else 0) + rng.choice((-1, 1)) * rng.randrange(1000, 10**9)
     if isinstance(value, int):
-        return value + 100 if column in {"sequence", "number"} else value + rng.randrange(1, 6)
+        return value + 100 if column in {"sequence", "number", "generation"} else value + rng.randrange(1, 6)
     if column == "status":
         return "KILLED"
     if column == "state":
