@@ -39,7 +39,8 @@ def requests_of(
     """
     if decision.verdict is not Verdict.INCONCLUSIVE:
         return []
-    missing = {rule["role"]: rule for rule in _unanswered(decision.outcomes)}
+    unanswered = (o.rule["approval"] for o in _approvals(decision.outcomes) if o.outcome is Outcome.UNDECIDABLE)
+    missing = {rule["role"]: rule for rule in unanswered}
     if not missing or not _would_open(policy, evaluation, context, tuple(missing)):
         return []
     open_roles = {found.request.role for found in standing.approvals if found.state is ApprovalState.PENDING}
@@ -117,7 +118,7 @@ def find(store: MetadataStore, given: object) -> Approval | None:
         return store.get_approval(id_in(given, "request_id"))
     decision = store.get_decision(id_in(given, "decision_id"))
     question = (decision.evaluation_id, decision.policy_digest, decision.model, decision.alias)
-    places = {role: place for place, role in enumerate(_roles(decision.outcomes))}
+    places = {o.rule["approval"]["role"]: place for place, o in enumerate(_approvals(decision.outcomes))}
     asked = sorted(
         (found for found in store.list_approvals(decision.run_id) if found.request.question == question),
         key=lambda found: (found.request.asked_at, places.get(found.request.role, len(places))),
@@ -135,18 +136,12 @@ def _would_open(policy: GatePolicy, evaluation: Evaluation, context: GateContext
     return verdict is Verdict.PASS
 
 
-def _roles(outcomes: Sequence[RuleOutcome]) -> Iterator[str]:
+def _approvals(outcomes: Sequence[RuleOutcome]) -> Iterator[RuleOutcome]:
+    """Yield what became of every rule that wants an approval, in the policy's order."""
     for outcome in outcomes:
         if "approval" in outcome.rule:
-            yield outcome.rule["approval"]["role"]
-        yield from _roles(outcome.parts)
-
-
-def _unanswered(outcomes: Sequence[RuleOutcome]) -> Iterator[dict[str, Any]]:
-    for outcome in outcomes:
-        if "approval" in outcome.rule and outcome.outcome is Outcome.UNDECIDABLE:
-            yield outcome.rule["approval"]
-        yield from _unanswered(outcome.parts)
+            yield outcome
+        yield from _approvals(outcome.parts)
 
 
 def _summary(decision: GateDecision) -> str:

@@ -15,6 +15,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from penstock.evaluation.rows.digests import RowDigest
+from penstock.evaluation.rows.hashing import mix
 
 Keys = NDArray[np.uint64]
 
@@ -28,12 +29,12 @@ _STEPS = (94, 189, 235, 251, 255)
 def keys_of_rows(source: str, first: int, rows: int) -> Keys:
     """Return keys of `rows` rows of `source` (a digest, or a name: whatever tells parts apart) from row `first` on."""
     salt = int.from_bytes(hashlib.blake2b(source.encode(), digest_size=8, person=b"bootstrap").digest(), "little")
-    return _mixed(np.arange(first + 1, first + rows + 1, dtype=np.uint64) * np.uint64(_GOLDEN) ^ np.uint64(salt))
+    return mix(np.arange(first + 1, first + rows + 1, dtype=np.uint64) * np.uint64(_GOLDEN) ^ np.uint64(salt), 0)
 
 
 def keys_of_values(values: NDArray[Any]) -> Keys:
     """Return keys of the rows' ids, or of the groups they belong to: one key for each distinct value."""
-    return _mixed(RowDigest().update(pd.DataFrame({"key": values}))[1])
+    return mix(RowDigest().update(pd.DataFrame({"key": values}))[1], 0)
 
 
 def poisson_weights(keys: Keys, replicates: int = REPLICATES) -> NDArray[np.float64]:
@@ -44,18 +45,8 @@ def poisson_weights(keys: Keys, replicates: int = REPLICATES) -> NDArray[np.floa
     for (key, block of eight replicates) is one draw.
     """
     blocks = np.arange(1, -(-replicates // 8) + 1, dtype=np.uint64) * np.uint64(_GOLDEN)
-    draws = _mixed(keys[:, None] + blocks).astype("<u8", copy=False).view(np.uint8)[:, :replicates]
+    draws = mix(keys[:, None] + blocks, 0).astype("<u8", copy=False).view(np.uint8)[:, :replicates]
     weights = (draws >= _STEPS[0]).view(np.uint8)
     for step in _STEPS[1:]:
         weights += draws >= step
     return weights.astype(np.float64)
-
-
-def _mixed(words: Keys) -> Keys:
-    """Scramble 64-bit words in place: the finaliser of SplitMix64 (Steele, Lea and Flood, OOPSLA 2014)."""
-    words ^= words >> np.uint64(30)
-    words *= np.uint64(0xBF58476D1CE4E5B9)
-    words ^= words >> np.uint64(27)
-    words *= np.uint64(0x94D049BB133111EB)
-    words ^= words >> np.uint64(31)
-    return words
