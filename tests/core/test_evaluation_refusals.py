@@ -18,7 +18,7 @@ from sklearn.naive_bayes import GaussianNB
 from penstock.errors import Busy, InvalidValue, NotFound, PredictionFailed
 from penstock.evaluation.engine import MeasuringEngine
 from penstock.model.data import DataSource
-from penstock.model.evaluations import BASELINE
+from penstock.model.evaluations import BASELINE, Measurement
 from penstock.models.sklearn_predictor import SklearnPredictor
 from tests.core.measuring import (
     HELD_OUT,
@@ -122,6 +122,32 @@ def test_scores_outside_the_unit_interval_rank_but_are_no_probabilities() -> Non
 def test_weights_that_sum_to_zero_leave_everything_undefined() -> None:
     measured = measure(Scripted(), held(script([0, 1], p=[0.1, 0.9], w=[0.0, 0.0]), weight="w"))
     assert {(m.value, m.cause) for m in measured.measurements} == {(None, "the weights sum to 0")}
+
+
+@pytest.mark.parametrize("exact_rows", [1, 100])
+@pytest.mark.parametrize("task", ["binary", "multiclass", "regression"])
+def test_a_slice_whose_weights_sum_to_zero_is_undefined_and_changes_nothing_else(task: str, exact_rows: int) -> None:
+    classes = 3 if task == "multiclass" else 2
+    proba = np.random.default_rng(0).dirichlet([1.0] * classes, 24)
+    columns = {f"p{kind}": proba[:, kind] for kind in range(classes)}
+    frame = pd.DataFrame({"y": np.arange(24) % classes, "said": proba.argmax(axis=1), **columns})
+    frame["w"], frame["g"] = [0.0] * 12 + [1.0] * 12, ["none"] * 12 + ["some"] * 12
+    scores = {"binary": "p1", "multiclass": tuple(columns), "regression": None}[task]
+    engine = MeasuringEngine()
+    engine.exact_rows = exact_rows
+
+    def measured(rows: pd.DataFrame) -> dict[tuple[str, str], Measurement]:
+        data = DataSource(rows, label="y", weight="w", prediction="said", scores=scores)
+        found = engine.measure(None, data, task=task, slices=["g"], bootstrap=50, plots=True).measurements
+        return {(m.metric, m.slice.get("g", "")): m for m in found}
+
+    whole, alone = measured(frame), measured(frame[12:])
+    without = {metric: m for (metric, group), m in whole.items() if group == "none"}
+    assert {m.value for m in without.values()} == {None}
+    metric = {"binary": "roc_auc", "multiclass": "log_loss", "regression": "median_absolute_error"}[task]
+    assert without[metric].cause == "the weights sum to 0"
+    values = {key: whole[key].value for key in whole if key[1] == "some"}
+    assert values == {key: alone[key].value for key in alone if key[1] == "some"}
 
 
 # ---------------------------------------------------------------------------------------------- labels

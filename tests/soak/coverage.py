@@ -24,7 +24,7 @@ from penstock.evaluation.inference.bootstrap import Bootstrap
 from penstock.evaluation.inference.weights import keys_of_rows
 from penstock.evaluation.scores import BinaryTable, auc_covariance
 from penstock.evaluation.state.groups import GroupCodes
-from penstock.evaluation.tasks.regression import quantile
+from penstock.evaluation.state.selection import quantile
 from penstock.statistics.bounds import FEWEST_OF_A_CLASS, degrees_of_skewed, interval, lower_bound, upper_bound
 from penstock.statistics.evidence import (
     Auc,

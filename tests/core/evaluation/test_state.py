@@ -20,6 +20,7 @@ from penstock.evaluation.engine import MeasuringEngine
 from penstock.evaluation.state.bins import magnitude_keys, magnitude_prefixes, ordered_keys, prefixes, scores_at
 from penstock.evaluation.state.groups import GroupCodes
 from penstock.evaluation.state.score_rows import ScoreRows
+from penstock.evaluation.state.selection import quantiles_by_group
 from penstock.evaluation.state.sums import GroupSums, squares
 from penstock.model.data import DataSource
 from tests.core.measuring import Scripted, find, held, measure, script
@@ -135,6 +136,34 @@ def test_binned_scores_are_within_the_bound_they_state(rate: float, grouped: boo
         assert abs(two.ks_statistic() - np.max(tpr - fpr)) <= two.ks_bound() + 1e-12
     assert tables[0].one_against_rest(1).roc_auc_bound() < 2e-4
     assert rows.held() is None
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        lambda random, n: np.abs(random.normal(size=n)),
+        lambda random, n: random.integers(0, 4, n).astype(np.float64),
+        lambda random, n: np.where(random.uniform(size=n) < 0.7, 0.0, random.lognormal(0, 40, n)),
+        lambda random, n: np.abs(random.normal(size=n)).astype(np.float32),
+    ],
+    ids=["continuous", "few values", "zeros and huge", "single precision"],
+)
+@pytest.mark.parametrize("rows", [100, 20_000])
+def test_quantiles_of_groups_are_numpys_quantiles_of_their_rows(values: Any, rows: int) -> None:
+    random = np.random.default_rng(rows)
+    magnitudes = values(random, rows)
+    columns = [random.choice([1, 4, 9], rows).astype(np.int32), random.choice([2, 3, 5, 7, 8], rows).astype(np.int32)]
+    columns[0][0] = 6  # alone in its group
+    levels = [0.5, 0.1, 1 / 3, 0.99]
+
+    found = quantiles_by_group(magnitudes, None, columns, 12, levels)
+    for group, chosen in [(0, np.ones(rows, dtype=bool)), *((g, c == g) for c in columns for g in np.unique(c))]:
+        expected = [
+            float(np.quantile(magnitudes[chosen].astype(np.float64), level, method="averaged_inverted_cdf"))
+            for level in levels
+        ]
+        assert list(found.pop(int(group)).values()) == expected
+    assert not found
 
 
 def small_engine(rows: int, batch_rows: int) -> MeasuringEngine:

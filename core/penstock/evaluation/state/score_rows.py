@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from itertools import chain
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,17 +19,16 @@ from penstock.evaluation.state.bins import (
     scores_at,
 )
 from penstock.evaluation.state.groups import GroupCodes, grouped, grown
+from penstock.evaluation.state.selection import Quantiles, quantiles_by_group
 
 EXACT_ROWS = 2**20
 _CELLS_BITS = 14  # 2^14 bins an octave: the bound of a ROC AUC is about 2^-15 at the worst
 _GROUP_BITS = 8
 _MAGNITUDE_BITS = 12
 _MOST_NUMBERS = 2**23  # scores held, 64 MiB
-_MANY_ROWS = 2**15  # from which on two threads are faster than one
 _MOST_KINDS = 512  # kinds x scores whose slices are binned
 
 Floats = NDArray[np.float64]
-Answer = TypeVar("Answer")
 
 
 class ScoreRows:
@@ -206,32 +203,13 @@ class ScoreRows:
         total: Floats = found.sum(axis=2)
         return total
 
-    def of_groups(
-        self, name: str, what: Callable[[NDArray[Any], Floats | None], Answer]
-    ) -> Iterator[tuple[int, Answer]]:
-        """Yield what `what` makes of each group's finite scores, unsorted, and weights; only while the rows are held.
-
-        Slicing columns are taken two at a time: sorting and selecting among many rows leaves the interpreter free.
-        """
+    def quantiles(self, name: str, levels: Sequence[float]) -> Mapping[int, Quantiles]:
+        """Return the quantiles of each group's finite magnitudes; of groups that have any, while the rows are held."""
         held = self._joined()
         if held is None or self.binned:
-            return
-        finite = _finite(held, name)
-        scores, weights = finite.scores[name], finite.weights
-        yield 0, what(scores, weights)
-
-        def of_column(codes: NDArray[np.int32]) -> list[tuple[int, Answer]]:
-            order, groups = grouped(codes, held.size)
-            own, own_weights = scores[order], None if weights is None else weights[order]
-            return [
-                (group, what(own[part], None if own_weights is None else own_weights[part])) for group, part in groups
-            ]
-
-        if len(scores) < _MANY_ROWS:
-            yield from chain.from_iterable(map(of_column, finite.columns))
-            return
-        with ThreadPoolExecutor(2, "penstock-slices") as threads:
-            yield from chain.from_iterable(threads.map(of_column, finite.columns))
+            return {}
+        part = _finite(held, name)
+        return quantiles_by_group(part.scores[name], part.weights, part.columns, part.size, levels)
 
     def _table(
         self, scores: NDArray[Any], kinds: NDArray[Any], weights: Floats | None, distinct: bool = False

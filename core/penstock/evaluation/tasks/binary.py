@@ -273,9 +273,10 @@ class BinaryState(TaskState):
                 yield needs_probabilities(metric)
             return
         lost = max(self._scores.lost(model, group), int(losses.lost[group]))
-        if lost or table is None:
+        if lost or table is None:  # rows without weight are in no bin
+            cause = f"{lost} of {rows} scores are not finite" if lost else "the weights sum to 0"
             for metric in (*ranking, *PROBABILITY):
-                yield Found(metric, math.nan, f"{lost} of {rows} scores are not finite")
+                yield Found(metric, math.nan if lost else None, cause)
             return
         one_class = self._one_class(group)
         two = table.one_against_rest(1)

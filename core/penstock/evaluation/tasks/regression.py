@@ -16,6 +16,7 @@ from penstock.evaluation.answers import Answers, Floats, JudgedRows
 from penstock.evaluation.state.counts import Maxima
 from penstock.evaluation.state.groups import GroupCodes
 from penstock.evaluation.state.score_rows import ScoreRows
+from penstock.evaluation.state.selection import quantile
 from penstock.evaluation.state.sums import GroupSums, product, squares
 from penstock.evaluation.tasks.losses import LossMeans
 from penstock.evaluation.tasks.task import Found, Settings, Task, TaskState
@@ -210,15 +211,10 @@ class RegressionState(TaskState):
     def _quantiles(self, model: str) -> Iterator[tuple[int, dict[float, tuple[float, float]]]]:
         """Yield each group's quantiles of |e| by level, as (value, bound of its error)."""
         names = [read_name(name) for name in self.settings.metrics]
-        levels = {0.5, *(n.number for n in names if n.base == "absolute_error_quantile" and n.number is not None)}
+        levels = [0.5, *(n.number for n in names if n.base == "absolute_error_quantile" and n.number is not None)]
         if not self._sizes.binned:
-            of_groups = self._sizes.of_groups(
-                model,
-                lambda sizes, weights: {
-                    level: (quantile(sizes, level, weights), 0.0) for level in levels if len(sizes)
-                },
-            )
-            yield from ((group, quantiles) for group, quantiles in of_groups if quantiles)  # else no error is finite
+            for group, quantiles in self._sizes.quantiles(model, levels).items():
+                yield group, {level: (value, 0.0) for level, value in quantiles.items()}
             return
         for group, table in self._sizes.tables(model):
             if not len(table.scores):
@@ -229,27 +225,3 @@ class RegressionState(TaskState):
                 value = quantile(table.scores, level, counted)
                 found[level] = value, value * self._sizes.relative_width(group)
             yield group, found
-
-
-def quantile(values: NDArray[Any], level: float, weights: Floats | None) -> float:
-    """Return the quantile of `values` at `level` as scikit-learn's median does: the middle, or the mean of two.
-
-    Unweighted: NumPy's "averaged_inverted_cdf" (for the median the usual one). With weights: the mean of the lowest
-    value at which at least that share of the weight is reached and the lowest at which more is.
-    """
-    values = values.astype(np.float64)
-    if weights is None:
-        wanted = len(values) * level
-        high = min(math.floor(wanted), len(values) - 1)
-        values.partition(high)
-        upper = values[high]
-        between = high > 0 and wanted == math.floor(wanted) <= len(values) - 1
-        return float((values[:high].max() + upper) / 2 if between else upper)
-    kept = weights > 0
-    values, weights = values[kept], weights[kept]
-    order = np.argsort(values, kind="stable")
-    reached = np.cumsum(weights[order])
-    wanted = level * reached[-1]
-    low = min(int(np.searchsorted(reached, wanted * (1 - 1e-15))), len(values) - 1)
-    high = min(int(np.searchsorted(reached, wanted * (1 + 1e-15), side="right")), len(values) - 1)
-    return float((values[order[low]] + values[order[high]]) / 2)
