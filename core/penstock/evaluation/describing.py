@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 import numpy as np
@@ -66,16 +67,14 @@ class RowSummary:
         for columns in ([self._own(names)] if self._sampled else []) + self._trained_on.comparable(names):
             self._samples.setdefault(columns, HashSample(self._rows_kept))
         left_out: dict[Columns, Words] = {}  # the sums of cells that are not among a sample's columns
+        one_at_a_time = Lock()
 
-        def seen(name: str, cells: Cells, hashes: Words) -> None:
-            self._profiles.setdefault(name, ProfiledColumn()).update(cells, hashes)
+        def seen(name: str, cells: Cells, hashes: Words, factor: np.uint64) -> None:
+            self._profiles.setdefault(name, ProfiledColumn()).update(cells, hashes, factor)
             for columns in self._samples:
-                if name in columns:
-                    continue
-                if columns in left_out:
-                    left_out[columns] += hashes
-                else:
-                    left_out[columns] = hashes.copy()
+                if name not in columns:
+                    with one_at_a_time:
+                        left_out[columns] = left_out[columns] + hashes if columns in left_out else hashes.copy()
 
         sums, whole = self._digest.update(batch, seen)
         for columns, sample in self._samples.items():
@@ -159,9 +158,12 @@ class RowSummary:
 
 
 class SourceReader:
-    """Reads data sources without a model, `batch_rows` at a time (implements `penstock.ports.DataReader`)."""
+    """Reads data sources without a model (implements `penstock.ports.DataReader`).
 
-    def __init__(self, batch_rows: int = BATCH_ROWS, rows_kept: int = ROWS_KEPT) -> None:
+    `batch_rows` at a time; None: as many as suit the source.
+    """
+
+    def __init__(self, batch_rows: int | None = None, rows_kept: int = ROWS_KEPT) -> None:
         self._batch_rows = batch_rows
         self._rows_kept = rows_kept
 
@@ -178,7 +180,7 @@ class SourceReader:
         files = source.files()
         if files is None:
             digest = RowDigest()
-            for batch in read_batches(data, self._batch_rows):
+            for batch in read_batches(data, self._batch_rows or BATCH_ROWS):
                 digest.update(batch)
             return {"rows": digest.result(), "columns": columns}
         if [file.shown for file in files] == [source.shown]:
@@ -188,7 +190,7 @@ class SourceReader:
     def describe(self, data: DataSource, role: str, rows_to: Path | None = None) -> Dataset:
         """Read the source once and return what is remembered of it; write the hashes of its rows to `rows_to`."""
         summary = RowSummary(data, rows_kept=self._rows_kept, sampled=rows_to is not None)
-        batches = read_batches(data, self._batch_rows)
+        batches = read_batches(data, self._batch_rows or BATCH_ROWS)
         for batch in read_ahead(batches) if from_files(data) else batches:
             summary.update(batch)
         dataset = summary.result(role)

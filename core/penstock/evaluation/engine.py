@@ -16,7 +16,7 @@ from penstock.evaluation.inference.replication import Origins
 from penstock.evaluation.inference.weights import LEAST_REPLICATES, MOST_REPLICATES
 from penstock.evaluation.partial import ROLE, Partial
 from penstock.evaluation.predicting import FunctionPredictor, GivenPredictions, Respondent
-from penstock.evaluation.reading import from_files, read_ahead, read_batches
+from penstock.evaluation.reading import from_files, read_ahead, read_batches, read_on, rows_at_once
 from penstock.evaluation.rows.cells import nulls_of
 from penstock.evaluation.speed import with_speed
 from penstock.evaluation.state.score_rows import EXACT_ROWS
@@ -29,7 +29,6 @@ from penstock.model.metrics import Cost, find_metric
 from penstock.ports import Measured, Predictor, TrainingRows
 
 logger = logging.getLogger("penstock.evaluation")
-_GIVEN = 2  # batches read as one where nobody predicts them: they take little room, and each has a cost of its own
 _SAMPLE = 1000  # rows that are asked about more than once
 
 
@@ -147,7 +146,8 @@ class MeasuringEngine(SourceReader):
                 "held-out data", "no label column", "a label to measure against", "Pass label='<column>'"
             )
         label = data.label
-        batches = read_batches(data, self._batch_rows * (_GIVEN if candidate is None else 1))
+        rows = self._batch_rows or rows_at_once(data, given=candidate is None)
+        batches = read_batches(data, rows)
         first = next(batches, None)
         if first is None or len(first) == 0:
             RowSummary(data).result(ROLE)
@@ -196,6 +196,8 @@ class MeasuringEngine(SourceReader):
         )
         read, origins = 0, Origins() if settings.bootstrap and data.id is None else None
         judged, several = on_several_cores(lambda: judge.judge(first, 0))
+        if several and not self._batch_rows and (larger := rows_at_once(data, given=False, several_cores=True)) > rows:
+            batches = read_on(data, len(first), larger)
         following = read_ahead(batches) if from_files(data) else batches
         with Counting(found, at_once=several or bool(custom)) as counting:
             for batch in chain([first], following):

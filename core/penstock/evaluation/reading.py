@@ -7,6 +7,7 @@ import re
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import Any
 
 import pandas as pd
@@ -19,6 +20,7 @@ from penstock.evaluation.sources.source import begins, pieces
 from penstock.model.data import DataSource
 
 BATCH_ROWS = 65_536
+_MOST_CELLS = 2**23  # of a larger batch: 64 MiB of numbers
 BEGINS = "penstock begins"  # in `attrs` of the batch with which a file of several begins
 
 # pandas keeps an unnamed row index in Parquet under this name; it numbers the rows and is not data.
@@ -66,6 +68,25 @@ def read_ahead(batches: Iterator[pd.DataFrame]) -> Iterator[pd.DataFrame]:
         while (batch := following.result()) is not None:
             following = thread.submit(next, batches, None)
             yield batch
+
+
+def rows_at_once(data: DataSource, *, given: bool, several_cores: bool = False) -> int:
+    """Return how many rows a batch has: each has a cost of its own, and room is scarce where rows come as a stream.
+
+    `given`: no model is asked. A model of `several_cores` waits at every batch's end until the last one is done.
+    """
+    table = data.source
+    if not isinstance(table, pd.DataFrame | pa.Table):
+        return BATCH_ROWS * (2 if given else 1)
+    wide = _MOST_CELLS // max(1, table.shape[1])
+    return max(BATCH_ROWS, min(BATCH_ROWS * (4 if several_cores else 2), wide))
+
+
+def read_on(data: DataSource, read: int, rows: int) -> Iterator[pd.DataFrame]:
+    """Yield the rows of a table in memory after the first `read` ones, at most `rows` at a time."""
+    table = data.source
+    rest = table.slice(read) if isinstance(table, pa.Table) else table.iloc[read:]
+    return read_batches(replace(data, source=rest), rows)
 
 
 def _check_columns(names: list[Any], data: DataSource) -> None:

@@ -53,13 +53,13 @@ class Cells(NamedTuple):
     nulls: Nulls = None
     coded: Coded | None = None
 
-    def times(self, factor: int, lane: int, room: Room) -> Words:
+    def times(self, factor: np.uint64, lane: int, room: Room) -> Words:
         """Return the words of a lane times an odd `factor`, so that distinct ones stay distinct, of shape (rows,)."""
         words, products = self.words[lane], room.take("products", len(self.column))
         if self.coded is None:
-            np.multiply(words, np.uint64(factor), out=products)
+            np.multiply(words, factor, out=products)
         else:
-            np.take(words * np.uint64(factor), self.coded.codes, out=products, mode="wrap")
+            np.take(words * factor, self.coded.codes, out=products, mode="wrap")
         return products
 
 
@@ -96,8 +96,12 @@ class CellReader:
         """Return the words of categories; known where the batch before had the same ones."""
         known, words = self._categories.get(name, (None, None))
         if words is None or known is not categories:
-            cells = CellReader().read(pd.Series(categories))
-            words = _with_null(*(cells.words if cells.coded is None else _placed(cells.words, cells.coded.codes)))
+            if isinstance(categories.dtype, pd.StringDtype) or categories.dtype == object:
+                words = _hashed(categories, name)
+            else:
+                cells = CellReader().read(pd.Series(categories))
+                words = cells.words if cells.coded is None else _placed(cells.words, cells.coded.codes)
+            words = _with_null(*words)
             self._categories[name] = categories, words
         return words
 

@@ -12,15 +12,17 @@ sets with one digest; where that matters the SHA-256 of the files is in the data
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from penstock.evaluation.rows.cells import CellReader, Cells
 from penstock.evaluation.rows.hashing import Words, mix, words_of_bytes
+from penstock.evaluation.sharing import shared
 
-Seen = Callable[[str, Cells, Words], None]
+Seen = Callable[[str, Cells, Words, np.uint64], None]
 
 _MASK = 2**64 - 1
 
@@ -31,23 +33,33 @@ class RowDigest:
     def __init__(self) -> None:
         self.rows = 0
         self._sums = [0, 0]
-        self._reader = CellReader()
+        self._readers = CellReader(), CellReader()
 
     def update(self, batch: pd.DataFrame, seen: Seen | None = None) -> tuple[Words, Words]:
         """Add the batch's rows; return the sums of each row's cells in the first lane, and `row_hashes` of them.
 
-        `seen` is called with each column's name, its cells and their hashes in that lane, which the next column's
-        overwrite. Raises `InvalidValue` for a column of things that have no content to compare.
+        `seen` is called with each column's name, its cells, their hashes in that lane, which the next column's
+        overwrite, and the factor that made them of the cells' words; of many rows from two threads, which share the
+        columns. Raises `InvalidValue` for a column of things that have no content to compare.
         """
-        totals = [np.zeros(len(batch), dtype=np.uint64) for _ in self._sums]
-        for name, column in batch.items():
-            cells = self._reader.read(column)
-            keys = words_of_bytes(str(name).encode("utf-8", "surrogatepass"), b"column")
-            for lane, total in enumerate(totals):
-                hashes = cells.times(keys[lane] | 1, lane, self._reader.room)
-                total += hashes
-                if seen is not None and lane == 0:
-                    seen(str(name), cells, hashes)
+
+        def summed(columns: Sequence[tuple[Any, pd.Series[Any]]], share: int) -> list[Words]:
+            reader, totals = self._readers[share], [np.zeros(len(batch), dtype=np.uint64) for _ in self._sums]
+            for name, column in columns:
+                cells = reader.read(column)
+                factors = words_of_bytes(str(name).encode("utf-8", "surrogatepass"), b"column")
+                for lane, total in enumerate(totals):
+                    factor = np.uint64(factors[lane] | 1)
+                    hashes = cells.times(factor, lane, reader.room)
+                    total += hashes
+                    if seen is not None and lane == 0:
+                        seen(str(name), cells, hashes, factor)
+            return totals
+
+        totals, *others = shared(summed, list(batch.items()), len(batch))
+        for more in others:
+            for total, added in zip(totals, more, strict=True):
+                total += added
         rows = [mix(total, lane) for lane, total in enumerate(totals)]
         self._sums = [(old + int(new.sum(dtype=np.uint64))) & _MASK for old, new in zip(self._sums, rows, strict=True)]
         self.rows += len(batch)

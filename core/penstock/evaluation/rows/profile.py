@@ -43,10 +43,10 @@ class ProfiledColumn:
         self._distinct = HashSample(DISTINCT_COUNTED)
         self._known = _Values(None, np.empty(0, dtype=np.intp), None, None)
 
-    def update(self, cells: Cells, hashes: Words) -> None:
-        """Add cells and their hashes."""
+    def update(self, cells: Cells, hashes: Words, factor: np.uint64) -> None:
+        """Add cells and their hashes: their words times the factor."""
         if cells.coded is not None:
-            self._update_coded(cells.coded, hashes)
+            self._update_coded(cells.coded, cells.words[0] * factor)
             return
         column, nulls = cells.column, cells.nulls
         found = len(column) if nulls is None else int(np.count_nonzero(~nulls))
@@ -66,7 +66,7 @@ class ProfiledColumn:
         self._add(bounds, total)
 
     def _update_coded(self, cells: Coded, hashes: Words) -> None:
-        """Add cells of few values: one of each stands for all that are alike."""
+        """Add cells of few values, by the hashes of these."""
         codes, values = cells
         counts = np.bincount(codes + np.intp(1), minlength=len(values) + 1)  # the first is of nulls
         self.nulls += int(counts[0])
@@ -76,9 +76,7 @@ class ProfiledColumn:
         self._values += len(codes) - int(counts[0])
         known = self._known
         if values is not known.all or not np.array_equal(present, known.present):
-            place = np.empty(len(values) + 1, dtype=np.intp)
-            place[codes] = np.arange(len(codes))  # a null is -1, the last
-            self._see(hashes[place[present]])
+            self._see(hashes[present])
             found = pd.Series(values.take(present))
             bounds, total = _summed(found)
             known = self._known = _Values(values, present, bounds, None if total is None else _as_doubles(found))

@@ -68,7 +68,9 @@ class HashSample:
 
     def _settle(self) -> None:
         if self._waiting:
-            added, self._waiting, self._waiting_hashes = np.sort(np.concatenate(self._waiting)), [], 0
+            added, self._waiting, self._waiting_hashes = np.concatenate(self._waiting), [], 0
+            if (added[1:] < added[:-1]).any():
+                added.sort()
             starts = _starts(added)
             hashes, counts = added[starts], np.diff(starts, append=len(added))
             if len(self._hashes):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from functools import cached_property
-from itertools import pairwise
+from itertools import accumulate, pairwise
 from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
@@ -69,18 +69,30 @@ class GroupCodes:
             used = np.flatnonzero(np.bincount(codes)) if self._present is None else np.sort(self._present[place])
             table = np.zeros(self.size, dtype=np.int32)
             table[used] = np.arange(len(used))
+            own = np.take(table, codes, mode="clip")
             if found and found[-1].size * len(used) <= _MOST_CROSSED:
-                last = found[-1]
-                found[-1] = _Cross(last.codes * len(used) + table[codes], last.size * len(used), [*last.groups, used])
+                last = found.pop()
+                np.multiply(last.codes, len(used), out=last.codes)
+                own += last.codes
+                found.append(_Cross(own, last.size * len(used), [*last.groups, used]))
             else:
-                found.append(_Cross(table[codes], len(used), [used]))
+                found.append(_Cross(own, len(used), [used]))
         return found
+
+    @cached_property
+    def _starts(self) -> list[int]:
+        """The number of each cross's first combination, where those of all are numbered through."""
+        return [0, *accumulate(cross.size for cross in self._crosses[:-1])]
+
+    @property
+    def combinations(self) -> int:
+        """How many combinations of groups there are, each column or several of them counted by itself."""
+        return self._starts[-1] + self._crosses[-1].size if self.columns else 1
 
     @cached_property
     def _matrix(self) -> Codes:
         """The combination of each row, numbered through, of shape (rows, crosses)."""
-        starts = np.cumsum([0] + [cross.size for cross in self._crosses[:-1]])
-        columns = [cross.codes + start for cross, start in zip(self._crosses, starts.tolist(), strict=True)]
+        columns = [cross.codes + start for cross, start in zip(self._crosses, self._starts, strict=True)]
         return np.stack(columns, axis=1).astype(np.int32, copy=False)
 
     @cached_property
@@ -120,28 +132,38 @@ class GroupCodes:
         found[0] = values.max(initial=0.0)
         return found
 
-    def sums(self, values: NDArray[np.float64], part: slice) -> NDArray[np.float64]:
-        """Return the sums of `values` (quantities, rows of `part`) by group, of shape (groups, quantities)."""
-        found = np.zeros((self.size, len(values)))
-        if self.columns:
-            sizes = [cross.size for cross in self._crosses]
-            members = self._members(part, sum(sizes))
-            crossed = np.split(np.asarray(members @ np.ascontiguousarray(values.T)), np.cumsum(sizes)[:-1])
-            for cross, sums in zip(self._crosses, crossed, strict=True):
-                cross.add(found, sums)
-            found[0] = crossed[0].sum(axis=0)  # every row is in one group of each column
-        else:
-            found[0] = values.sum(axis=1)
+    def combined(self, values: NDArray[np.float64], part: slice) -> NDArray[np.float64]:
+        """Return the sums of `values` (quantities, rows of `part`) by combination, for `of_combinations`.
+
+        Of shape (`combinations`, quantities).
+        """
+        if not self.columns:
+            return np.add.reduce(values, axis=1, keepdims=True).T
+        sums: NDArray[np.float64] = self._members(part) @ np.ascontiguousarray(values.T)
+        return sums
+
+    def of_combinations(self, combined: NDArray[Any]) -> NDArray[Any]:
+        """Return the sums by group of what was summed by combination, of shape (groups, …)."""
+        found = np.zeros((self.size, *combined.shape[1:]), dtype=combined.dtype)
+        if not self.columns:
+            found[0] = combined[0]
+            return found
+        parts = np.split(combined, self._starts[1:])
+        for cross, sums in zip(self._crosses, parts, strict=True):
+            cross.add(found, sums)
+        found[0] = parts[0].sum(axis=0)  # every row is in one group of each column
         return found
 
-    def _members(self, part: slice, size: int) -> Any:
-        """Return a sparse matrix of 0 and 1: which combinations the rows of `part` are in, (size, rows)."""
+    def _members(self, part: slice) -> Any:
+        """Return a sparse matrix of 0 and 1: which combinations the rows of `part` are in, (combinations, rows)."""
         place = part.start, part.stop
         if place not in self._known:
             codes = self._matrix[part]
             starts = np.arange(0, codes.size + 1, codes.shape[1], dtype=np.int32)
             ones = np.ones(codes.size)
-            rows = scipy.sparse.csr_matrix((ones, codes.ravel(), starts), shape=(len(codes), size), copy=False)
+            rows = scipy.sparse.csr_matrix(
+                (ones, codes.ravel(), starts), shape=(len(codes), self.combinations), copy=False
+            )
             self._known[place] = rows.T
         return self._known[place]
 

@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from penstock.evaluation.room import Room
+from penstock.evaluation.sharing import shared
 from penstock.evaluation.state.groups import GroupCodes, grown
 
 Floats = NDArray[np.float64]
@@ -45,7 +46,7 @@ class GroupSums:
         self._levels = np.full(len(self.quantities), _LOWEST, dtype=np.int64)
         self._words = np.zeros((1, len(self.quantities), words), dtype=np.int64)
         self._lost = np.zeros((1, len(self.quantities)), dtype=np.int64)
-        self._room = Room()
+        self._rooms = Room(), Room()
 
     def update(self, values: Mapping[str, Floats], groups: GroupCodes) -> None:
         """Add one value per row of every quantity, each an array of shape (rows,)."""
@@ -78,22 +79,29 @@ class GroupSums:
         """Add the columns by place, cut into the words from `first` on: what is before it is carried there."""
         if not columns:
             return
-        summed, rows = list(columns), groups.rows
-        chunk = min(_CHUNK, rows)
-        shape = self._per_number - first, len(columns), chunk
-        words = self._room.take("words", math.prod(shape), np.float64).reshape(shape)
-        rest = self._room.take("rest", len(columns) * chunk, np.float64).reshape(len(columns), chunk)
+        summed, chunk = list(columns), min(_CHUNK, groups.rows)
         exponents = _BITS * (self._levels[summed] - 1 - np.arange(first, self._per_number)[:, None])
         rounders = np.ldexp(1.5, 52 + exponents)[:, :, None]
         scales = np.ldexp(1.0, -exponents)
-        for start in range(0, rows, chunk):
-            part = slice(start, min(start + chunk, rows))
-            size = part.stop - start
-            for row, column in enumerate(columns.values()):
-                rest[row, :size] = column[part]
-            self._cut(rest[:, :size], rounders, words[:, :, :size])
-            sums = groups.sums(words[:, :, :size].reshape(-1, size), part).reshape(-1, *exponents.shape)
-            self._words[:, summed, first:] += (sums * scales).astype(np.int64).swapaxes(1, 2)
+
+        def of_parts(parts: Sequence[slice], share: int) -> NDArray[np.int64]:
+            room, shape = self._rooms[share], (*exponents.shape, chunk)
+            words = room.take("words", math.prod(shape), np.float64).reshape(shape)
+            rest = room.take("rest", len(columns) * chunk, np.float64).reshape(len(columns), chunk)
+            found = np.zeros((groups.combinations, *exponents.shape), dtype=np.int64)
+            for part in parts:
+                size = part.stop - part.start
+                for row, column in enumerate(columns.values()):
+                    rest[row, :size] = column[part]
+                self._cut(rest[:, :size], rounders, words[:, :, :size])
+                sums = groups.combined(words[:, :, :size].reshape(-1, size), part)
+                found += (sums.reshape(found.shape) * scales).astype(np.int64)
+            return found
+
+        starts = range(0, groups.rows, chunk)
+        parts = [slice(start, min(start + chunk, groups.rows)) for start in starts]
+        for found in shared(of_parts, parts, groups.rows):
+            self._words[:, summed, first:] += groups.of_combinations(found).swapaxes(1, 2)
 
     def _cut(self, rest: Floats, rounders: Floats, words: Floats) -> None:
         """Cut each number of `rest`, which is used up, into `words`: each a whole multiple of its unit."""
