@@ -12,6 +12,7 @@ import pandas as pd
 
 from penstock.evaluation.answers import JudgedRows
 from penstock.evaluation.partial import Partial
+from penstock.evaluation.sharing import alone
 
 Answer = TypeVar("Answer")
 _SEVERAL = 1.5  # processor seconds per second from which on several cores were used
@@ -22,8 +23,8 @@ class Counting:
     """A context manager around a state: `add` batches in order; when it is left, all of them have been counted.
 
     At most one batch is being counted and one more waits. What counting raises is raised here, before whatever a later
-    batch raises. One thread, not more: NumPy's steps are too short for several to gain anything. `at_once`: counted
-    where it is called from, for code that is not ours and may depend on its thread, and beside which nothing may run.
+    batch raises. One thread, as predicting or reading takes the other core. `at_once`: counted where it is called
+    from, for models that would be held up and for code that is not ours and may depend on its thread.
     """
 
     def __init__(self, state: Partial, *, at_once: bool = False) -> None:
@@ -34,7 +35,8 @@ class Counting:
     def add(self, batch: pd.DataFrame, rows: JudgedRows) -> None:
         """Count a batch and what the models said about it."""
         if self._thread is None:
-            self._state.update(batch, rows)
+            with alone():
+                self._state.update(batch, rows)
             return
         if len(self._pending) > 1:
             self._pending.pop(0).result()
