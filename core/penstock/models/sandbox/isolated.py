@@ -5,6 +5,7 @@ The child is started by `clean_process`, which says what it gets to know of us.
 
 from __future__ import annotations
 
+import fcntl
 import os
 import select
 import signal
@@ -140,7 +141,7 @@ class IsolatedPredictor:
         except wire.Malformed as error:
             self._died(self._place(len(batch)), f"its process answered with {error}")
 
-    def _table(self, batch: Any) -> bytes:
+    def _table(self, batch: Any) -> memoryview:
         if not isinstance(batch, pd.DataFrame):
             raise InvalidValue("batch", type(batch).__name__, "a pandas DataFrame")
         try:
@@ -153,8 +154,8 @@ class IsolatedPredictor:
         return f"{self._rows}..{self._rows + count - 1}"
 
     def _started(self) -> tuple[subprocess.Popen[bytes], int, int]:
-        theirs_in, to_child = os.pipe()
-        from_child, theirs_out = os.pipe()
+        theirs_in, to_child = _pipe()
+        from_child, theirs_out = _pipe()
         arguments = [str(theirs_in), str(theirs_out), str(self._memory)]
         try:
             process = clean_process.start(
@@ -168,7 +169,7 @@ class IsolatedPredictor:
         self._complaints = process.stderr.fileno()
         return process, to_child, from_child
 
-    def _ask(self, header: dict[str, Any], body: bytes, place: str) -> tuple[dict[str, Any], bytes]:
+    def _ask(self, header: dict[str, Any], body: bytes | memoryview, place: str) -> tuple[dict[str, Any], bytes]:
         started = time.monotonic()
         until = started + self._left_s
         try:
@@ -187,7 +188,7 @@ class IsolatedPredictor:
             raise self._explained(PredictionFailed(self._uri, place, f"{answer['raised']}: {answer['text']}"))
         return answer, content
 
-    def _send(self, data: bytes, until: float) -> None:
+    def _send(self, data: bytes | memoryview, until: float) -> None:
         view = memoryview(data)
         while view:
             self._wait_for([], [self._to_child], until)
@@ -250,6 +251,14 @@ class IsolatedPredictor:
     def _died(self, place: str, cause: str) -> NoReturn:
         self.close()
         raise PredictionFailed(self._uri, place, cause)
+
+
+def _pipe() -> tuple[int, int]:
+    """Return a pipe that takes a whole piece at once, where the system lets it: tables are many of them."""
+    reading, writing = os.pipe()
+    with suppress(AttributeError, OSError):
+        fcntl.fcntl(writing, fcntl.F_SETPIPE_SZ, _PIECE)
+    return reading, writing
 
 
 def _refusal(answer: dict[str, Any]) -> PenstockError:

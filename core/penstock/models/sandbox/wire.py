@@ -26,7 +26,7 @@ class Malformed(Exception):
     """Bytes that are no message of ours: whoever sent them is not what it was."""
 
 
-def write(send: Callable[[bytes], Any], header: dict[str, Any], body: bytes = b"") -> None:
+def write(send: Callable[[bytes | memoryview], Any], header: dict[str, Any], body: bytes | memoryview = b"") -> None:
     """Send one message."""
     text = json.dumps(header).encode()
     send(_LENGTHS.pack(len(text), len(body)))
@@ -49,13 +49,13 @@ def read(receive: Callable[[int], bytes]) -> tuple[dict[str, Any], bytes]:
     return header, receive(body_bytes)
 
 
-def table_bytes(frame: pd.DataFrame) -> bytes:
+def table_bytes(frame: pd.DataFrame) -> memoryview:
     """Return rows as an Arrow IPC stream; the index and pandas' own types come along."""
     table = pa.Table.from_pandas(frame, preserve_index=None)
     sink = pa.BufferOutputStream()
     with pa.ipc.new_stream(sink, table.schema) as writer:
         writer.write_table(table)
-    return bytes(sink.getvalue())
+    return memoryview(sink.getvalue())
 
 
 def table_of(body: bytes) -> pd.DataFrame:
