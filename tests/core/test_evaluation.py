@@ -30,6 +30,8 @@ from penstock.evaluation import counting, engine, reading
 from penstock.evaluation.answers import JudgedRows
 from penstock.evaluation.engine import MeasuringEngine
 from penstock.evaluation.partial import Partial
+from penstock.evaluation.rows import digests
+from penstock.evaluation.rows.cells import CellReader, Cells
 from penstock.model.data import DataSource
 from penstock.model.evaluations import BASELINE, Measurement
 from penstock.ports import DataReader, Evaluator
@@ -155,6 +157,27 @@ def test_a_model_that_keeps_several_cores_busy_is_not_counted_beside_and_gets_la
         assert [rows for rows, _ in counted] == ([40] * 7 + [4] if cores == 1 else [40, 80, 80, 80, 4])
         whole = measure(Scripted(), held_out, batch_rows=1000)
         assert (found.measurements, found.dataset.digest) == (whole.measurements, whole.dataset.digest)
+
+
+def test_what_two_threads_share_says_the_same(logistic: Model, monkeypatch: pytest.MonkeyPatch) -> None:
+    names: set[str] = set()
+
+    class Watched(CellReader):
+        def read(self, column: pd.Series[Any]) -> Cells:
+            names.add(threading.current_thread().name.partition("_")[0])
+            return super().read(column)
+
+    data = answered(logistic)
+    many = replace(data, source=pd.concat([data.source] * 150), drop=("group",))
+    options: dict[str, Any] = {"slices": ["group"], "baseline": trained(DecisionTreeClassifier(random_state=0))}
+    alone = measure(Scripted(), many, **options)
+    monkeypatch.setattr(digests, "CellReader", Watched)
+    monkeypatch.setattr(engine, "on_several_cores", lambda work: (work(), True))
+    shared = measure(Scripted(), many, **options)
+
+    assert names == {threading.current_thread().name, "penstock-sharing"}
+    assert (shared.measurements, shared.curves) == (alone.measurements, alone.curves)
+    assert json.dumps(shared.dataset.to_json()) == json.dumps(alone.dataset.to_json())
 
 
 def test_the_order_of_rows_changes_nothing_at_all(logistic: Model) -> None:

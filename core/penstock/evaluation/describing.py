@@ -66,11 +66,13 @@ class RowSummary:
         names = frozenset(str(name) for name in batch.columns)
         for columns in ([self._own(names)] if self._sampled else []) + self._trained_on.comparable(names):
             self._samples.setdefault(columns, HashSample(self._rows_kept))
+        for name in batch.columns:
+            self._profiles.setdefault(str(name), ProfiledColumn())
         left_out: dict[Columns, Words] = {}  # the sums of cells that are not among a sample's columns
         one_at_a_time = Lock()
 
         def seen(name: str, cells: Cells, hashes: Words, factor: np.uint64) -> None:
-            self._profiles.setdefault(name, ProfiledColumn()).update(cells, hashes, factor)
+            self._profiles[name].update(cells, hashes, factor)
             for columns in self._samples:
                 if name not in columns:
                     with one_at_a_time:
