@@ -269,9 +269,11 @@ def bootstrapped_errors(sample: Population, source: str) -> Iterator[tuple[str, 
         }
         own = _of_spread(_error_sums(sample, model, np.ones(n)))
         values[model] |= {name: float(value[0]) for name, value in own.items()}
-    squares = sample.errors["candidate"] ** 2 - (sample.errors["candidate"] ** 2).mean()
+    errors_of = sample.errors["candidate"]
+    squares = errors_of**2 - (errors_of**2).mean()
     degrees = degrees_of_skewed(n, float((squares**3).mean() / (squares**2).mean() ** 1.5))
-    for metric, found in _bounded(OF_ERRORS, of_model, values, {"r2": degrees, "explained_variance": degrees}):
+    about_mean = 0 if errors_of.mean() ** 2 > 0.01 * errors_of.var() else degrees
+    for metric, found in _bounded(OF_ERRORS, of_model, values, {"r2": degrees, "explained_variance": about_mean}):
         if metric != "root_mean_squared_error" or isinstance(found, PairedEstimates):
             yield metric, found
 

@@ -330,6 +330,35 @@ def _counted(p: NDArray[Any], label: NDArray[Any], weights: NDArray[Any]) -> tup
     return scores, np.bincount(places, weights * label), np.bincount(places, weights * (1 - label))
 
 
+class Said:
+    """A column as a Predictor's answers, or a part of each."""
+
+    uri, columns, classes = "models:/said/1", ("said",), None
+
+    def __init__(self, part: float = 1.0) -> None:
+        self._part = part
+
+    def predict(self, batch: pd.DataFrame) -> Any:
+        return batch["said"].to_numpy() * self._part
+
+    def predict_proba(self, batch: pd.DataFrame) -> None:
+        return None
+
+
+@pytest.mark.parametrize("offset", [0.0, 0.09, 0.11, -0.11])
+def test_explained_variance_of_a_model_that_is_off_on_the_mean_has_no_bounds_of_its_own(offset: float) -> None:
+    """At more than a tenth of the errors' standard deviation; it is compared with a baseline all the same."""
+    random = np.random.default_rng(3)
+    y, error = random.normal(size=(2, 400))
+    centred = error - error.mean()
+    rows = pd.DataFrame({"target": y, "said": y + centred + offset * centred.std()})
+    found = measured(rows, "regression", (Said(), Said(0.5)), bootstrap=200)
+    bounded = kinds(found, CANDIDATE, "evidence")
+    assert bounded["r2"] == "replicates"
+    assert ("explained_variance" in bounded) == (abs(offset) < 0.1)
+    assert "explained_variance" in kinds(found, CANDIDATE, "paired")
+
+
 def test_numbers_of_a_slice_are_bounded_and_compared_as_those_of_all_rows() -> None:
     rows = frame(load_diabetes).assign(side=lambda table: np.where(table["age"] > 0, "old", "young"))
     names = ["bmi", "bp", "s5"]

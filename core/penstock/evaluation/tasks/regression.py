@@ -31,6 +31,9 @@ MEANS = {
     "mean_absolute_percentage_error": "percentage",
     "mean_error": "error",
 }
+# The squared mean error, in variances of the errors, above which explained variance is only a number: the mean error is
+# more than a tenth of their standard deviation, and R² says what such a model is worth (core/adr/0010).
+_MOST_OFFSET = 0.01
 DEFAULT = (*MEANS, "root_mean_squared_error", "r2", "explained_variance", "median_absolute_error", "max_error")
 _SMALLEST = np.finfo(np.float64).eps  # what scikit-learn divides a percentage error by where y is 0
 
@@ -166,6 +169,8 @@ class RegressionState(TaskState):
         yield Found("r2", None, constant) if constant else Found("r2", 1 - squared / spread, "", tail)
         about_mean = self._error_spread(model, group)
         explained = None if constant else 1 - about_mean / spread
+        if squared - about_mean > _MOST_OFFSET * about_mean:
+            tail = {"degrees_of_freedom": 0}  # nothing reliable bounds it
         yield Found("explained_variance", explained, constant, {} if constant else tail)
         yield self._at(0.5, "median_absolute_error", medians[group])
         yield Found("max_error", float(self._largest[model].values[group]))
