@@ -356,6 +356,8 @@ def test_explained_variance_of_a_model_that_is_off_on_the_mean_has_no_bounds_of_
     bounded = kinds(found, CANDIDATE, "evidence")
     assert bounded["r2"] == "replicates"
     assert ("explained_variance" in bounded) == (abs(offset) < 0.1)
+    stats = next(m.stats for m in found.measurements if m.metric == "explained_variance" and m.of == CANDIDATE)
+    assert stats.get("unbounded", "").endswith("ask for r2" if abs(offset) > 0.1 else "")
     assert "explained_variance" in kinds(found, CANDIDATE, "paired")
 
 

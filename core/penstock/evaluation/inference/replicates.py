@@ -22,10 +22,10 @@ _ENOUGH = 0.95  # of the replicates must be defined: more undefined ones are not
 def evidence(value: float | None, replicates: Floats, degrees: int | None = None) -> dict[str, Any]:
     """Return `Measurement.stats` of an estimate and its replicates: empty where they bound nothing.
 
-    `degrees` of freedom count where they are fewer than the replicates'; 0: they bound nothing.
+    `degrees` of freedom count where they are fewer than the replicates'.
     """
     usable = np.isfinite(replicates)
-    if degrees == 0 or value is None or not np.isfinite(value) or usable.mean() < _ENOUGH:
+    if value is None or not np.isfinite(value) or usable.mean() < _ENOUGH:
         return {}
     error = float(np.std(replicates[usable], ddof=1))
     count = int(usable.sum())

@@ -109,7 +109,10 @@ class Replication:
         self._state.merge(other._state, places, size if self._sliced else 1)
 
     def completed(self, measured: Iterable[tuple[int, str, Found]]) -> list[tuple[int, str, Found]]:
-        """Return the measurements, each with the evidence it lacked where the replicates give it."""
+        """Return the measurements, each with the evidence it lacked where the replicates give it.
+
+        A measurement whose stats say why it is `unbounded` gets none.
+        """
         found = [(group, of, self._kept(metric)) for group, of, metric in measured]
         values = {(group, of, metric.metric): metric.value for group, of, metric in found}
         known: dict[tuple[str, str, int], Floats | None] = {}
@@ -124,7 +127,7 @@ class Replication:
         for group, of, metric in found:
             stats = dict(metric.stats)
             own = drawn(metric.metric, of, group) if _finite(metric.value) else None
-            if own is not None and "evidence" not in stats:
+            if own is not None and not stats.keys() & {"evidence", "unbounded"}:
                 stats |= replicates.evidence(metric.value, own, stats.get("degrees_of_freedom"))
             theirs = values.get((group, BASELINE, metric.metric))
             if own is not None and of == CANDIDATE and _finite(theirs) and "paired" not in stats:

@@ -34,6 +34,7 @@ MEANS = {
 # The squared mean error, in variances of the errors, above which explained variance is only a number: the mean error is
 # more than a tenth of their standard deviation, and R² says what such a model is worth (core/adr/0010).
 _MOST_OFFSET = 0.01
+_OFF_ON_THE_MEAN = "the mean error is more than a tenth of the errors' standard deviation; ask for r2"
 DEFAULT = (*MEANS, "root_mean_squared_error", "r2", "explained_variance", "median_absolute_error", "max_error")
 _SMALLEST = np.finfo(np.float64).eps  # what scikit-learn divides a percentage error by where y is 0
 
@@ -165,12 +166,12 @@ class RegressionState(TaskState):
         constant = "" if spread > 0 else ("r2 needs two rows" if rows < 2 else "y is constant")
         # What the bootstrap can know of the spread of a share of squares is limited by their long tail.
         degrees = degrees_of_skewed(rows, stats["squared"][group].get("evidence", {}).get("skewness"))
-        tail = {} if degrees is None else {"degrees_of_freedom": degrees}
+        tail: dict[str, Any] = {} if degrees is None else {"degrees_of_freedom": degrees}
         yield Found("r2", None, constant) if constant else Found("r2", 1 - squared / spread, "", tail)
         about_mean = self._error_spread(model, group)
         explained = None if constant else 1 - about_mean / spread
         if squared - about_mean > _MOST_OFFSET * about_mean:
-            tail = {"degrees_of_freedom": 0}  # nothing reliable bounds it
+            tail = {"unbounded": _OFF_ON_THE_MEAN}
         yield Found("explained_variance", explained, constant, {} if constant else tail)
         yield self._at(0.5, "median_absolute_error", medians[group])
         yield Found("max_error", float(self._largest[model].values[group]))

@@ -194,8 +194,9 @@ def _error_bound(reading: Reading) -> float | Objection:
 def _evidence(reading: Reading, error: float) -> Evidence | Objection:
     evidence = _parsed(reading, "evidence", evidence_from_json)
     if evidence is None:
+        because = reading.stats.get("unbounded")
         problem = f"{reading.label} was measured without statistics that bound it, so confidence in it is unknown"
-        return Objection("no_evidence", problem)
+        return Objection("no_evidence", f"{problem}: {because}" if isinstance(because, str) else problem)
     if isinstance(evidence, str):
         return Objection("bad_statistics", f"{reading.label} has statistics that cannot be: {evidence}")
     value = evidence.value
