@@ -148,18 +148,23 @@ def test_binned_scores_are_within_the_bound_they_state(rate: float, grouped: boo
     ],
     ids=["continuous", "few values", "zeros and huge", "single precision"],
 )
+@pytest.mark.parametrize("weighted", [False, True])
 @pytest.mark.parametrize("rows", [100, 20_000])
-def test_quantiles_of_groups_are_numpys_quantiles_of_their_rows(values: Any, rows: int) -> None:
+def test_quantiles_of_groups_are_numpys_quantiles_of_their_rows(values: Any, rows: int, weighted: bool) -> None:
+    """A whole weight is as many rows."""
     random = np.random.default_rng(rows)
     magnitudes = values(random, rows)
+    times = random.integers(0, 4, rows) if weighted else np.ones(rows, dtype=np.int64)
+    times[0] = 1
     columns = [random.choice([1, 4, 9], rows).astype(np.int32), random.choice([2, 3, 5, 7, 8], rows).astype(np.int32)]
     columns[0][0] = 6  # alone in its group
     levels = [0.5, 0.1, 1 / 3, 0.99]
 
-    found = quantiles_by_group(magnitudes, None, columns, 12, levels)
+    found = quantiles_by_group(magnitudes, times.astype(np.float64) if weighted else None, columns, 12, levels)
     for group, chosen in [(0, np.ones(rows, dtype=bool)), *((g, c == g) for c in columns for g in np.unique(c))]:
         expected = [
-            float(np.quantile(magnitudes[chosen].astype(np.float64), level, method="averaged_inverted_cdf"))
+            float(np.quantile(each, level, method="averaged_inverted_cdf"))
+            for each in [np.repeat(magnitudes[chosen].astype(np.float64), times[chosen])]
             for level in levels
         ]
         assert list(found.pop(int(group)).values()) == expected

@@ -31,16 +31,21 @@ def quantile(values: NDArray[Any], level: float, weights: Floats | None = None) 
         low, high = _ranks(len(values), level)
         values.partition([low, high])
         return float((values[low] + values[high]) / 2 if low < high else values[high])
+    order = np.argsort(values, kind="stable")
+    return _of_ascending(values[order], weights[order], level)
+
+
+def _of_ascending(values: NDArray[Any], weights: Floats, level: float) -> float:
+    """Return the weighted quantile of values that ascend."""
     kept = weights > 0
     if not kept.any():
         return math.nan
-    values, weights = values[kept], weights[kept]
-    order = np.argsort(values, kind="stable")
-    reached = np.cumsum(weights[order])
+    values, weights = values[kept].astype(np.float64), weights[kept]
+    reached = np.cumsum(weights)
     wanted = level * reached[-1]
     low = min(int(np.searchsorted(reached, wanted * (1 - 1e-15))), len(values) - 1)
     high = min(int(np.searchsorted(reached, wanted * (1 + 1e-15), side="right")), len(values) - 1)
-    return float((values[order[low]] + values[order[high]]) / 2)
+    return float((values[low] + values[high]) / 2)
 
 
 def _ranks(count: int, level: float) -> tuple[int, int]:
@@ -61,25 +66,25 @@ def quantiles_by_group(
 
     `values` are finite numbers ≥ 0.
     """
-    every = np.zeros(len(values), dtype=np.int32)
-    if weights is not None or len(values) <= _FEW_ROWS:
+    columns = [np.zeros(len(values), dtype=np.int32), *columns]
+    if weights is not None:
+        return _weighted(values, weights, columns, size, levels)
+    if len(values) <= _FEW_ROWS:
         return {
-            group: {
-                level: quantile(values[rows], level, None if weights is None else weights[rows]) for level in levels
-            }
-            for codes in (every, *columns)
+            group: {level: quantile(values[rows], level) for level in levels}
+            for codes in columns
             for group, rows in by_group(codes, size)
         }
     prefixes = magnitude_prefixes(values, _BITS)
     bins = np.maximum(prefixes - (int(prefixes.max()) - _BINS + 1), 0).astype(np.intp)
-    reached = GroupCodes(len(values), columns, size).cells(bins, _BINS).cumsum(axis=1)
+    reached = GroupCodes(len(values), columns[1:], size).cells(bins, _BINS).cumsum(axis=1)
     found: dict[int, Quantiles] = {group: {} for group in np.flatnonzero(reached[:, -1]).tolist()}
     for level in levels:
         ranks = np.array([_ranks(count, level) for count in reached[:, -1].tolist()])
         first, last = (np.count_nonzero(reached <= ranks[:, [end]], axis=1) for end in (0, 1))
         needed = (np.arange(_BINS) >= first[:, None]) & (np.arange(_BINS) <= last[:, None])
         rows = np.flatnonzero(needed[list(found)].any(axis=0)[bins])
-        for codes in (every, *columns):
+        for codes in columns:
             own = codes[rows]
             chosen = np.flatnonzero(needed[own, bins[rows]])
             order, groups = grouped(own[chosen], size)
@@ -90,4 +95,19 @@ def quantiles_by_group(
                 among = near[part]
                 among.partition([low, high])
                 found[group][level] = float((among[low] + among[high]) / 2 if low < high else among[high])
+    return found
+
+
+def _weighted(
+    values: NDArray[Any], weights: Floats, columns: Sequence[Codes], size: int, levels: Sequence[float]
+) -> dict[int, Quantiles]:
+    """Return the weighted quantiles: sorted once, as to put what is in order into groups takes a tenth as long."""
+    ascending = np.argsort(values, kind="stable")
+    found: dict[int, Quantiles] = {}
+    for codes in columns:
+        order, groups = grouped(codes[ascending], size)
+        rows = ascending[order]
+        own, own_weights = values[rows], weights[rows]
+        for group, part in groups:
+            found[group] = {level: _of_ascending(own[part], own_weights[part], level) for level in levels}
     return found
