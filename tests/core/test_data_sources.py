@@ -19,7 +19,7 @@ from sklearn.datasets import load_breast_cancer
 
 from penstock.errors import InvalidValue, NotFound, StoreUnavailable
 from penstock.evaluation.describing import SourceReader
-from penstock.evaluation.reading import read_batches
+from penstock.evaluation.reading import read_batches, rows_at_once
 from penstock.evaluation.rows.digests import RowDigest
 from penstock.evaluation.sources import csv_files
 from penstock.model.data import DataSource, SqlSource
@@ -327,3 +327,14 @@ def test_memory_does_not_grow_with_the_file(tmp_path: Path) -> None:
     read_rows, kilobytes = (int(word) for word in grown.stdout.split())
     assert read_rows == rows
     assert kilobytes < 120 * 1024  # with the hashes of a million rows, and what sorting them takes
+
+
+def test_batches_are_larger_where_a_table_is_in_memory_and_narrow() -> None:
+    narrow, wide = (DataSource(pd.DataFrame(np.zeros((1, width)))) for width in (20, 1000))
+    stream = DataSource("rows.parquet")
+    assert [rows_at_once(data, given=False) for data in (narrow, wide, stream)] == [131_072, 65_536, 65_536]
+    assert rows_at_once(DataSource(pa.table({"x": [1.0]})), given=False) == 131_072
+    assert [rows_at_once(data, given=True) for data in (narrow, stream)] == [131_072, 131_072]
+    assert rows_at_once(narrow, given=False, several_cores=True) == 262_144
+    assert rows_at_once(narrow, given=False, several_cores=True, answers=1000) == 65_536
+    assert rows_at_once(stream, given=False, several_cores=True) == 65_536

@@ -146,7 +146,9 @@ class MeasuringEngine(SourceReader):
                 "held-out data", "no label column", "a label to measure against", "Pass label='<column>'"
             )
         label = data.label
-        rows = self._batch_rows or rows_at_once(data, given=candidate is None)
+        known = [getattr(model, "classes", None) for model in models.values()]
+        answers = max(0 if classes is None else len(classes) for classes in known)
+        rows = self._batch_rows or rows_at_once(data, given=candidate is None, answers=answers)
         batches = read_batches(data, rows)
         first = next(batches, None)
         if first is None or len(first) == 0:
@@ -196,8 +198,9 @@ class MeasuringEngine(SourceReader):
         )
         read, origins = 0, Origins() if settings.bootstrap and data.id is None else None
         judged, several = on_several_cores(lambda: judge.judge(first, 0))
-        if several and not self._batch_rows and (larger := rows_at_once(data, given=False, several_cores=True)) > rows:
-            batches = read_on(data, len(first), larger)
+        if several and not self._batch_rows:
+            larger = rows_at_once(data, given=False, answers=answers, several_cores=True)
+            batches = read_on(data, len(first), larger) if larger > rows else batches
         following = read_ahead(batches) if from_files(data) else batches
         with Counting(found, at_once=several or bool(custom)) as counting:
             for batch in chain([first], following):

@@ -70,15 +70,16 @@ def read_ahead(batches: Iterator[pd.DataFrame]) -> Iterator[pd.DataFrame]:
             yield batch
 
 
-def rows_at_once(data: DataSource, *, given: bool, several_cores: bool = False) -> int:
+def rows_at_once(data: DataSource, *, given: bool, answers: int = 0, several_cores: bool = False) -> int:
     """Return how many rows a batch has: each has a cost of its own, and room is scarce where rows come as a stream.
 
-    `given`: no model is asked. A model of `several_cores` waits at every batch's end until the last one is done.
+    `given`: no model is asked; else a model gives up to so many `answers` a row. A model of `several_cores` waits at
+    every batch's end until the last one is done.
     """
     table = data.source
     if not isinstance(table, pd.DataFrame | pa.Table):
         return BATCH_ROWS * (2 if given else 1)
-    wide = _MOST_CELLS // max(1, table.shape[1])
+    wide = _MOST_CELLS // max(1, table.shape[1] + answers)
     return max(BATCH_ROWS, min(BATCH_ROWS * (4 if several_cores else 2), wide))
 
 
