@@ -25,6 +25,7 @@ from penstock.evaluation.inference.weights import keys_of_rows
 from penstock.evaluation.scores import BinaryTable, auc_covariance
 from penstock.evaluation.state.groups import GroupCodes
 from penstock.evaluation.state.selection import quantile
+from penstock.evaluation.tasks.regression import MOST_OFFSET
 from penstock.statistics.bounds import FEWEST_OF_A_CLASS, degrees_of_skewed, interval, lower_bound, upper_bound
 from penstock.statistics.evidence import (
     Auc,
@@ -272,9 +273,10 @@ def bootstrapped_errors(sample: Population, source: str) -> Iterator[tuple[str, 
     errors_of = sample.errors["candidate"]
     squares = errors_of**2 - (errors_of**2).mean()
     degrees = degrees_of_skewed(n, float((squares**3).mean() / (squares**2).mean() ** 1.5))
-    about_mean = 0 if errors_of.mean() ** 2 > 0.01 * errors_of.var() else degrees
-    for metric, found in _bounded(OF_ERRORS, of_model, values, {"r2": degrees, "explained_variance": about_mean}):
-        if metric != "root_mean_squared_error" or isinstance(found, PairedEstimates):
+    off_on_the_mean = errors_of.mean() ** 2 > MOST_OFFSET * errors_of.var()
+    unbounded = {"root_mean_squared_error", *(["explained_variance"] if off_on_the_mean else [])}
+    for metric, found in _bounded(OF_ERRORS, of_model, values, {"r2": degrees, "explained_variance": degrees}):
+        if metric not in unbounded or isinstance(found, PairedEstimates):
             yield metric, found
 
 

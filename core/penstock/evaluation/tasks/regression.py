@@ -33,7 +33,7 @@ MEANS = {
 }
 # The squared mean error, in variances of the errors, above which explained variance is only a number: the mean error is
 # more than a tenth of their standard deviation, and R² says what such a model is worth (core/adr/0010).
-_MOST_OFFSET = 0.01
+MOST_OFFSET = 0.01
 _OFF_ON_THE_MEAN = "the mean error is more than a tenth of the errors' standard deviation; ask for r2"
 DEFAULT = (*MEANS, "root_mean_squared_error", "r2", "explained_variance", "median_absolute_error", "max_error")
 _SMALLEST = np.finfo(np.float64).eps  # what scikit-learn divides a percentage error by where y is 0
@@ -170,7 +170,7 @@ class RegressionState(TaskState):
         yield Found("r2", None, constant) if constant else Found("r2", 1 - squared / spread, "", tail)
         about_mean = self._error_spread(model, group)
         explained = None if constant else 1 - about_mean / spread
-        if squared - about_mean > _MOST_OFFSET * about_mean:
+        if squared - about_mean > MOST_OFFSET * about_mean:
             tail = {"unbounded": _OFF_ON_THE_MEAN}
         yield Found("explained_variance", explained, constant, {} if constant else tail)
         yield self._at(0.5, "median_absolute_error", medians[group])
