@@ -26,7 +26,7 @@ from penstock.evaluation.scores import BinaryTable, auc_covariance
 from penstock.evaluation.state.groups import GroupCodes
 from penstock.evaluation.state.selection import quantile
 from penstock.evaluation.tasks.regression import MOST_OFFSET
-from penstock.statistics.bounds import FEWEST_OF_A_CLASS, degrees_of_skewed, interval, lower_bound, upper_bound
+from penstock.statistics.bounds import FEWEST_OF_A_CLASS, interval, lower_bound, upper_bound
 from penstock.statistics.evidence import (
     Auc,
     Bounds,
@@ -51,7 +51,7 @@ PREVALENCES = (0.02, 0.1, 0.237, 0.5)
 _POWERS = {"e": 1, "e²": 2}
 OF_CONFUSION = ("balanced_accuracy", "cohen_kappa", "f1", "matthews_corrcoef", "precision")
 OF_SCORES = ("average_precision", "gain@0.1", "roc_auc")
-OF_ERRORS = ("median_absolute_error", "root_mean_squared_error", "r2", "explained_variance")
+OF_ERRORS = ("median_absolute_error", "r2", "explained_variance")
 
 
 @dataclass(frozen=True)
@@ -197,14 +197,16 @@ def statistics(sample: Population) -> Iterator[tuple[str, Evidence | Paired]]:
         by_model = {model: losses[model][metric] for model in MODELS}
         means = [float(by_model[model].mean()) for model in MODELS]
         spread = np.cov(by_model["candidate"], by_model["baseline"]) / n
-        apart = by_model["candidate"] - means[0]
-        skewness = float((apart**3).mean() / (apart**2).mean() ** 1.5)
-        yield metric, Mean(means[0], math.sqrt(spread[0, 0]), n, skewness)
-        if metric == "mean_squared_error":
-            root = math.sqrt(means[0])
-            yield "root_mean_squared_error", RootMean(root, math.sqrt(spread[0, 0]) / (2 * root), n, skewness)
+        apart = (by_model[model] - mean for model, mean in zip(MODELS, means, strict=True))
+        third = [float((one * two * three).mean()) / n**2 for one, two, three in _triples(*apart)]
+        skewness = third[0] * n**2 / float(np.var(by_model["candidate"])) ** 1.5
         variances = float(spread[0, 0]), float(spread[1, 1]), float(spread[0, 1])
-        yield metric, PairedEstimates("mean", means[0], means[1], *variances, n - 1)
+        pair = PairedEstimates("mean", means[0], means[1], *variances, n - 1, (third[0], third[1], third[2], third[3]))
+        yield metric, Mean(means[0], math.sqrt(spread[0, 0]), n, skewness)
+        yield metric, pair
+        if metric == "mean_squared_error" and (roots := pair.of_roots()):
+            yield "root_mean_squared_error", RootMean(roots.candidate, math.sqrt(roots.variance_candidate), n, skewness)
+            yield "root_mean_squared_error", roots
     if min(positives, n - positives) < 2:
         return
     tables = []
@@ -216,6 +218,10 @@ def statistics(sample: Population) -> Iterator[tuple[str, Evidence | Paired]]:
     if found is not None:
         yield "roc_auc", Auc(tables[0].roc_auc(), math.sqrt(found[0]), positives, n - positives)
         yield "roc_auc", PairedEstimates("auc", tables[0].roc_auc(), tables[1].roc_auc(), *found)
+
+
+def _triples(new: Floats, old: Floats) -> tuple[tuple[Floats, Floats, Floats], ...]:
+    return (new, new, new), (new, new, old), (new, old, old), (old, old, old)
 
 
 def _paired(new: NDArray[np.bool_], old: NDArray[np.bool_]) -> PairedProportions:
@@ -261,22 +267,23 @@ def bootstrapped_errors(sample: Population, source: str) -> Iterator[tuple[str, 
         drawn |= {kind: state.sums(f"{model} {kind}") for kind in _POWERS}
         of_model[model] = {
             "median_absolute_error": replicates.quantile(state.scores(model), state.edges(model), 0.5),
-            "root_mean_squared_error": np.sqrt(replicates.mean(drawn["e²"], drawn["rows"])),
             **_of_spread(drawn),
         }
-        values[model] = {
-            "median_absolute_error": float(np.median(np.abs(sample.errors[model]))),
-            "root_mean_squared_error": math.sqrt((sample.errors[model] ** 2).mean()),
-        }
+        values[model] = {"median_absolute_error": float(np.median(np.abs(sample.errors[model])))}
         own = _of_spread(_error_sums(sample, model, np.ones(n)))
         values[model] |= {name: float(value[0]) for name, value in own.items()}
-    errors_of = sample.errors["candidate"]
-    squares = errors_of**2 - (errors_of**2).mean()
-    degrees = degrees_of_skewed(n, float((squares**3).mean() / (squares**2).mean() ** 1.5))
-    off_on_the_mean = errors_of.mean() ** 2 > MOST_OFFSET * errors_of.var()
-    unbounded = {"root_mean_squared_error", *(["explained_variance"] if off_on_the_mean else [])}
-    for metric, found in _bounded(OF_ERRORS, of_model, values, {"r2": degrees, "explained_variance": degrees}):
-        if metric not in unbounded or isinstance(found, PairedEstimates):
+    counted, labels, squares, squared = (state.parts(name) for name in ("rows", "y", "y²", "candidate e²"))
+    contributions = {
+        "r2": replicates.contributions_to_r2(counted, labels, squares, squared),
+        "explained_variance": replicates.contributions_to_r2(
+            counted, labels, squares, squared, state.parts("candidate e")
+        ),
+    }
+    degrees = {name: replicates.degrees(of_metric) for name, of_metric in contributions.items()}
+    off_on_the_mean = sample.errors["candidate"].mean() ** 2 > MOST_OFFSET * sample.errors["candidate"].var()
+    for metric, found in _bounded(OF_ERRORS, of_model, values, degrees):
+        unbounded = metric == "explained_variance" and off_on_the_mean
+        if not unbounded or isinstance(found, PairedEstimates):
             yield metric, found
 
 
@@ -292,16 +299,16 @@ def _bounded(
     names: Sequence[str],
     of_model: Mapping[str, Mapping[str, Floats]],
     values: Mapping[str, Mapping[str, float]],
-    degrees: Mapping[str, int | None] | None = None,
+    degrees: Mapping[str, float | None] | None = None,
 ) -> Iterator[tuple[str, Evidence | Paired]]:
     for name in names:
         label = "roc_auc (bootstrap)" if name == "roc_auc" else name
         fewer = (degrees or {}).get(name)
-        alone = replicates.evidence(values["candidate"][name], of_model["candidate"][name], fewer)
+        alone = replicates.evidence(values["candidate"][name], of_model["candidate"][name], degrees=fewer)
         if alone:
             yield label, evidence_from_json(alone["evidence"])
-        both = (of_model[model][name] for model in MODELS)
-        pair = replicates.paired(values["candidate"][name], values["baseline"][name], *both)
+        new, old = (of_model[model][name] for model in MODELS)
+        pair = replicates.paired(values["candidate"][name], values["baseline"][name], new, old)
         if pair:
             yield label, paired_from_json(pair["paired"])
 
@@ -352,9 +359,10 @@ def _bounds(statistic: Evidence | Paired, candidate: float, baseline: float) -> 
         yield "contrast 0.95", contrast_bounds(statistic, 0.95, CONFIDENCE), candidate - 0.95 * baseline
         return
     yield "value", interval(statistic, 2 * CONFIDENCE - 1), candidate
-    if isinstance(statistic, Proportion):
+    if isinstance(statistic, Proportion | Mean):
         lower, upper = lower_bound(statistic, CONFIDENCE), upper_bound(statistic, CONFIDENCE)
-        yield "value, exact", Bounds(float(lower), float(upper), "exact"), candidate  # type: ignore[arg-type]
+        kind = "value, exact" if isinstance(statistic, Proportion) else "value, of a gate"
+        yield kind, Bounds(float(lower), float(upper), kind), candidate  # type: ignore[arg-type]
 
 
 def main(arguments: Sequence[str]) -> None:

@@ -1,7 +1,8 @@
 """Bounds of one measured value: one-sided for gates, two-sided for display.
 
 A one-sided bound at confidence c errs with probability at most 1 − c. The lower and the upper one together are the
-two-sided interval at level 2c − 1, so a gate at 0.975 agrees with a displayed interval at 0.95.
+two-sided interval at level 2c − 1, so a gate at 0.975 agrees with a displayed interval at 0.95: but for proportions and
+for means of losses with a long tail, where a gate's bounds are held to "at most" and an interval to "on average".
 
 There are no bounds for a maximum, a calibration error (ECE) or a Kolmogorov–Smirnov distance: such values have no
 evidence here, as neither a standard error nor the bootstrap says anything reliable about them.
@@ -14,17 +15,18 @@ from functools import lru_cache
 
 from penstock.errors import InvalidValue
 from penstock.statistics.distributions import beta_quantile, normal_quantile, student_quantile
-from penstock.statistics.evidence import Auc, Bounds, Evidence, Mean, Proportion, RootMean, Undecidable
+from penstock.statistics.evidence import Auc, Bounds, Evidence, Mean, Proportion, Replicates, RootMean, Undecidable
 
 NO_ROWS = "no rows"
 ZERO_VARIANCE = "zero variance: the estimated standard error is 0"
 # Fewer positives (or negatives) than that, and bounds of a ROC AUC miss far more often than they say: with two of 100
 # rows 13 % of one-sided bounds at 0.975 did (core/adr/0010).
 FEWEST_OF_A_CLASS = 20
-# Skewness/√rows from which on Student's t is not believed on the side of the longer tail. It errs there by about
-# (2z² + 1)/6 φ(z) times as much more than it says (Hall, "The Bootstrap and Edgeworth Expansion", 1992): by 1 point at
-# 0.975, and by what of the tail was not drawn.
+# Skewness/√rows from which on a sample is not believed to know its longer tail: what of the tail was not drawn is in
+# neither its standard error nor its skewness (core/adr/0010).
 MOST_SKEWED = 0.12
+# By 1 + as many times its skewness the error of a bound on the side of the longer tail is divided (core/adr/0010).
+_TIMES_SKEWNESS = 10
 TOO_FEW_OF_A_CLASS = f"fewer than {FEWEST_OF_A_CLASS} rows of a class"
 
 
@@ -43,11 +45,11 @@ def lower_bound(evidence: Evidence, confidence: float) -> float | Undecidable:
 
     Proportions: Clopper & Pearson 1934, exact for independent rows. ROC AUC: DeLong's standard error on the logit
     scale (Pepe, "The Statistical Evaluation of Medical Tests", 2003, 5.2), from 20 rows of either class on. Means:
-    Student's t with rows − 1 degrees of freedom, which assumes that the mean of as many rows is about normal; where a
-    few huge losses make it skewed, on their side Cantelli's inequality, which holds for any distribution of known
-    variance: √(c/(1 − c)) standard errors (core/adr/0010). Roots of means: the roots of those. Bootstrap: t with
-    replicates − 1, as the standard error is itself estimated, or with fewer degrees where rows tell less of it
-    (`degrees_of_skewed`). `InvalidValue` unless 0 < confidence < 1.
+    Hall's transformation ("On the Removal of Skewness by Transformation", JRSS B 54, 1992) of Student's t with rows − 1
+    degrees of freedom, which is t where the losses are not skewed (`skewed_quantile`); where a few of them are huge, on
+    their side at least Cantelli's inequality, which holds for any distribution of known variance: √(c/(1 − c)) standard
+    errors (core/adr/0010). Roots of means: the roots of those. Bootstrap: t with replicates − 1, as the standard error
+    is itself estimated, or with fewer degrees where the rows tell less of it. `InvalidValue` unless 0 < confidence < 1.
     """
     return _bound(evidence, confidence, -1)
 
@@ -61,22 +63,26 @@ def interval(evidence: Evidence, level: float = 0.95) -> Bounds | Undecidable:
     """Return the two-sided interval for display.
 
     Proportions: Wilson's score interval ("Probable Inference", JASA 22, 1927), whose coverage is `level` on average
-    where that of Clopper & Pearson is at least `level`. Everything else as `lower_bound`.
+    where that of Clopper & Pearson is at least `level`. Means of losses with a long tail likewise without Cantelli's
+    inequality. Everything else as `lower_bound`.
     """
     confidence = confidence_of(level)
     check_confidence(confidence)
     if isinstance(evidence, Proportion):
         return _wilson(evidence, normal_quantile(confidence)) if evidence.rows else Undecidable(NO_ROWS)
-    lower, upper = lower_bound(evidence, confidence), upper_bound(evidence, confidence)
+    lower, upper = (_bound(evidence, confidence, side, shown=True) for side in (-1, 1))
     if isinstance(lower, Undecidable) or isinstance(upper, Undecidable):
         return lower if isinstance(lower, Undecidable) else Undecidable(ZERO_VARIANCE)
-    return Bounds(lower, upper, method_of(evidence))
+    return Bounds(lower, upper, _name(evidence))
 
 
 def method_of(evidence: Evidence) -> str:
     """Name how a one-sided bound is found."""
-    if isinstance(evidence, Mean) and (_skewed(evidence, 1) or _skewed(evidence, -1)):
-        return "t, and Cantelli on the side of the long tail"
+    name = _name(evidence)
+    return f"{name}, and Cantelli on the side of the long tail" if _long_tailed(evidence) else name
+
+
+def _name(evidence: Evidence) -> str:
     names = {
         "proportion": "Clopper-Pearson",
         "auc": "logit DeLong",
@@ -84,10 +90,12 @@ def method_of(evidence: Evidence) -> str:
         "root_mean": "t",
         "replicates": "bootstrap t",
     }
-    return names[evidence.kind]
+    if not isinstance(evidence, Mean | Replicates) or evidence.skewness is None:
+        return names[evidence.kind]
+    return "bootstrap Hall" if isinstance(evidence, Replicates) else "Hall"
 
 
-def degrees_of_freedom(evidence: Evidence) -> int | None:
+def degrees_of_freedom(evidence: Evidence) -> float | None:
     """Return Student's degrees of freedom of a mean or of bootstrap replicates; None: none are estimated."""
     if isinstance(evidence, Proportion | Auc):
         return None
@@ -96,22 +104,25 @@ def degrees_of_freedom(evidence: Evidence) -> int | None:
     return evidence.count - 1 if evidence.degrees_of_freedom is None else evidence.degrees_of_freedom
 
 
-def degrees_of_skewed(rows: int, skewness: float | None) -> int | None:
-    """Return how many degrees of freedom a standard error has that skewed losses of `rows` rows tell; None: unknown.
-
-    Satterthwaite ("An Approximate Distribution of Estimates of Variance Components", Biometrics Bulletin 2, 1946): an
-    estimated variance has 2 / (its squared coefficient of variation), which is 2 rows / (kurtosis − 1); and a kurtosis
-    is at least skewness² + 1 (Pearson 1916).
-    """
-    if skewness is None:
-        return None
-    return max(1, math.floor(min(2 * rows / max(skewness**2, 1e-9), 2**31)))
-
-
 @lru_cache(maxsize=1024)  # both bounds of a mean and of its difference ask the same question
-def quantile(confidence: float, degrees: int | None) -> float:
+def quantile(confidence: float, degrees: float | None) -> float:
     """Return the quantile of Student's t, or of the normal distribution where `degrees` is None."""
     return normal_quantile(confidence) if degrees is None else student_quantile(confidence, degrees)
+
+
+def skewed_quantile(confidence: float, degrees: float, skewness: float) -> float:
+    """Return how many standard errors a bound is from a mean, itself skewed by `skewness` towards it (below 0: away).
+
+    Hall's transformation of Student's t. Towards a tail it is that of a smaller error, as a sample shows less of a long
+    tail than there is: 1 − `confidence` over 1 + 10 · skewness. But then no further than the inequality of Vysochanskij
+    and Petunin, which holds for any distribution with one mode (one-sided: Mercadier & Strobel, "A One-Sided
+    Vysochanskii-Petunin Inequality with Financial Applications", EJOR 295, 2021). How often it misses: core/adr/0010.
+    """
+    known = _hall(quantile(confidence, degrees), skewness)
+    if skewness <= 0:
+        return known
+    smaller = (1 - confidence) / (1 + _TIMES_SKEWNESS * skewness)
+    return max(known, min(_hall(student_quantile(1 - smaller, degrees), skewness), _vysochanskij_petunin(confidence)))
 
 
 def check_confidence(confidence: float) -> None:
@@ -120,7 +131,7 @@ def check_confidence(confidence: float) -> None:
         raise InvalidValue("confidence", confidence, "a number between 0 and 1")
 
 
-def _bound(evidence: Evidence, confidence: float, side: int) -> float | Undecidable:
+def _bound(evidence: Evidence, confidence: float, side: int, *, shown: bool = False) -> float | Undecidable:
     check_confidence(confidence)
     if isinstance(evidence, Proportion):
         return _clopper_pearson(evidence, confidence, side)
@@ -133,18 +144,46 @@ def _bound(evidence: Evidence, confidence: float, side: int) -> float | Undecida
         return Undecidable(TOO_FEW_OF_A_CLASS)
     if not evidence.standard_error > 0:
         return Undecidable(ZERO_VARIANCE)
-    errors = quantile(confidence, degrees)
-    if isinstance(evidence, Mean) and _skewed(evidence, side):
-        errors = max(errors, math.sqrt(confidence / (1 - confidence)))
+    if degrees is None:
+        errors = quantile(confidence, None)
+    else:
+        errors = _skewed_errors(_skewness(evidence, side), degrees, confidence, shown)
     reach = side * errors * evidence.standard_error
     if isinstance(evidence, RootMean):  # the mean's standard error is 2 · root times the root's
         return math.sqrt(max(0.0, evidence.value**2 + 2 * evidence.value * reach))
     return _logit_bound(evidence.value, reach) if isinstance(evidence, Auc) else evidence.value + reach
 
 
-def _skewed(evidence: Mean, side: int) -> bool:
-    """Whether the longer tail is above (`side` +1) or below (−1) the mean, and too long for Student's t."""
-    return side * (evidence.skewness or 0.0) > MOST_SKEWED * math.sqrt(evidence.rows)
+def _skewed_errors(skewness: float, degrees: float, confidence: float, shown: bool) -> float:
+    """Return how many standard errors the bound is from an estimate skewed towards it."""
+    known = skewed_quantile(confidence, degrees, skewness)
+    return known if shown or skewness <= MOST_SKEWED else max(known, math.sqrt(confidence / (1 - confidence)))
+
+
+def _hall(quantile_of_t: float, skewness: float) -> float:
+    """Return how many standard errors a bound is from a mean that is skewed by `skewness` towards it."""
+    if abs(skewness) < 1e-6:  # nearly 0/0
+        return quantile_of_t
+    cube = 1 - skewness * (quantile_of_t + skewness / 6)
+    root = math.copysign(abs(cube) ** (1 / 3), cube)
+    return max(3 / skewness * (1 - root), min(quantile_of_t, 0.0))
+
+
+def _vysochanskij_petunin(confidence: float) -> float:
+    """Return the standard deviations that a value with one mode exceeds its mean by with at most 1 − `confidence`."""
+    error = 1 - confidence
+    return math.sqrt(4 / (9 * error) - 1 if error <= 1 / 6 else 4 / (3 * error + 1) - 1)
+
+
+def _skewness(evidence: Evidence, side: int) -> float:
+    """Return the skewness of an estimate, above 0 where its longer tail is on that side; 0 if it is not known."""
+    if isinstance(evidence, Mean):
+        return side * (evidence.skewness or 0.0) / math.sqrt(evidence.rows)
+    return side * (evidence.skewness or 0.0) if isinstance(evidence, Replicates) else 0.0
+
+
+def _long_tailed(evidence: Evidence) -> bool:
+    return abs(_skewness(evidence, 1)) > MOST_SKEWED
 
 
 def _clopper_pearson(share: Proportion, confidence: float, side: int) -> float | Undecidable:

@@ -77,8 +77,7 @@ class Mean(_Statistics):
     def __post_init__(self) -> None:
         _check_counts(self)
         _check_finite(self)
-        if self.skewness is not None and not math.isfinite(self.skewness):
-            raise InvalidValue("skewness", self.skewness, "a finite number, or none")
+        _check_skewness(self.skewness)
 
 
 @dataclass(frozen=True)
@@ -96,17 +95,20 @@ class Replicates(_Statistics):
     """Any estimate with the standard deviation of `count` bootstrap replicates as its standard error.
 
     `degrees_of_freedom`: how well the rows themselves tell that standard error; None: better than `count` - 1.
+    `skewness` is that of the estimate, None where it is not known.
     """
 
     kind: ClassVar[str] = "replicates"
     value: float
     standard_error: float
     count: int
-    degrees_of_freedom: int | None = None
+    degrees_of_freedom: float | None = None
+    skewness: float | None = None
 
     def __post_init__(self) -> None:
         _check_counts(self)
         _check_finite(self)
+        _check_skewness(self.skewness)
         if self.degrees_of_freedom is not None and not 1 <= self.degrees_of_freedom < self.count:
             raise InvalidValue("degrees_of_freedom", self.degrees_of_freedom, "at least 1 and below the count, or none")
 
@@ -135,6 +137,8 @@ class PairedEstimates(_Statistics):
     """Two estimates on the same rows with the variances and the covariance *of the estimates* (not of single rows).
 
     So the variance of candidate − k·baseline is known for every k. `degrees_of_freedom` None: normal (DeLong).
+    `third_cumulants` of the estimates, of candidate³, candidate²·baseline, candidate·baseline² and baseline³, give its
+    skewness; None where that is not known.
     """
 
     kind: ClassVar[str] = "paired_estimates"
@@ -145,19 +149,50 @@ class PairedEstimates(_Statistics):
     variance_baseline: float
     covariance: float
     degrees_of_freedom: int | None = None
+    third_cumulants: tuple[float, float, float, float] | None = None
 
     def __post_init__(self) -> None:
+        if self.third_cumulants is not None:
+            given: Any = self.third_cumulants
+            if not isinstance(given, list | tuple) or len(given) != 4 or not all(_is_finite(one) for one in given):
+                raise InvalidValue("third_cumulants", given, "four finite numbers, or none")
+            object.__setattr__(self, "third_cumulants", tuple(given))
         if self.method not in ("mean", "auc", "bootstrap"):
             raise InvalidValue("method", self.method, "mean, auc or bootstrap")
         if self.degrees_of_freedom is not None and self.degrees_of_freedom < 1:
             raise InvalidValue("degrees_of_freedom", self.degrees_of_freedom, "at least 1, or none")
         _check_finite(self)
 
+    def to_json(self) -> dict[str, Any]:
+        """Return plain JSON."""
+        third = self.third_cumulants
+        return {**super().to_json(), "third_cumulants": None if third is None else list(third)}
+
     def variance_of_contrast(self, factor: float) -> float:
         """Return the variance of candidate − factor·baseline; 0 where the terms cancel but for their rounding."""
         terms = self.variance_candidate + factor**2 * self.variance_baseline
         variance = terms - 2 * factor * self.covariance
         return variance if variance > 1e-13 * terms else 0.0
+
+    def of_roots(self) -> PairedEstimates | None:
+        """Return those of the two roots, by linearisation; None where an estimate is not above 0."""
+        if not min(self.candidate, self.baseline) > 0:
+            return None
+        new, old = math.sqrt(self.candidate), math.sqrt(self.baseline)
+        f, g = 1 / (2 * new), 1 / (2 * old)
+        variances = f * f * self.variance_candidate, g * g * self.variance_baseline, f * g * self.covariance
+        third = self.third_cumulants
+        if third is not None:
+            third = f**3 * third[0], f * f * g * third[1], f * g * g * third[2], g**3 * third[3]
+        return PairedEstimates(self.method, new, old, *variances, self.degrees_of_freedom, third)
+
+    def skewness_of_contrast(self, factor: float) -> float:
+        """Return the skewness of candidate − factor·baseline; 0 where it is not known, or lost where terms cancel."""
+        variance = self.variance_of_contrast(factor)
+        if self.third_cumulants is None or not variance > 1e-6 * (self.variance_candidate + self.variance_baseline):
+            return 0.0
+        one, two, three, four = self.third_cumulants
+        return (one - 3 * factor * two + 3 * factor**2 * three - factor**3 * four) / (variance * math.sqrt(variance))
 
 
 Evidence = Proportion | Auc | Mean | Replicates
@@ -238,7 +273,16 @@ def _check_counts(statistics: Any) -> None:
 def _check_finite(statistics: Any) -> None:
     for name in _FIELDS[statistics.kind].numbers:
         number = getattr(statistics, name)
-        if not isinstance(number, int | float) or not math.isfinite(number):
+        if not _is_finite(number):
             raise InvalidValue(name, number, "a finite number")
         if number < 0 and name.startswith(("variance", "standard_error")):
             raise InvalidValue(name, number, "at least 0")
+
+
+def _check_skewness(skewness: Any) -> None:
+    if skewness is not None and not _is_finite(skewness):
+        raise InvalidValue("skewness", skewness, "a finite number, or none")
+
+
+def _is_finite(number: Any) -> bool:
+    return isinstance(number, int | float) and math.isfinite(number)

@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable
 from typing import NamedTuple
 
-from penstock.statistics.bounds import NO_ROWS, ZERO_VARIANCE, check_confidence, quantile
+from penstock.statistics.bounds import NO_ROWS, ZERO_VARIANCE, check_confidence, quantile, skewed_quantile
 from penstock.statistics.distributions import binomial_cdf, binomial_pmf, normal_cdf, normal_quantile, student_cdf
 from penstock.statistics.evidence import Bounds, Paired, PairedEstimates, PairedProportions, Undecidable
 
@@ -30,13 +30,13 @@ def contrast_bounds(paired: Paired, factor: float, confidence: float) -> Bounds 
     is 1 ∓ m and the bound is compared with 0. So the null hypothesis is shifted by the margin ("worse by at least
     the margin"), never "not significantly different".
 
-    Estimates: their variances and covariance give the contrast's (means: t of per-row differences; AUC: DeLong et al.
-    1988; bootstrap: t with replicates − 1). Proportions with factor 1: Tango's score test, "Equivalence test and
-    confidence interval for the difference in proportions for the paired-sample design", Statistics in Medicine 17
-    (1998), inverted. With another factor the same construction, the score test at the multinomial's maximum likelihood
-    under the constraint; where the contrast is 0 that is Tang, Tang & Chan's test of a ratio ("On tests of equivalence
-    via non-unity relative risk for matched-pair design", Statistics in Medicine 22, 2003). Both hold without any
-    disagreement between the models. Rows must be independent.
+    Estimates: their variances and covariance give the contrast's (means: t of per-row differences, further away on the
+    side of a long tail, as `skewed_quantile`; AUC: DeLong et al. 1988; bootstrap: t with replicates − 1). Proportions
+    with factor 1: Tango's score test, "Equivalence test and confidence interval for the difference in proportions for
+    the paired-sample design", Statistics in Medicine 17 (1998), inverted. With another factor the same construction,
+    the score test at the multinomial's maximum likelihood under the constraint; where the contrast is 0 that is Tang,
+    Tang & Chan's test of a ratio ("On tests of equivalence via non-unity relative risk for matched-pair design",
+    Statistics in Medicine 22, 2003). Both hold without any disagreement between the models. Rows must be independent.
     """
     check_confidence(confidence)
     if isinstance(paired, PairedProportions):
@@ -49,8 +49,16 @@ def contrast_bounds(paired: Paired, factor: float, confidence: float) -> Bounds 
     if not variance > 0:
         return Undecidable(ZERO_VARIANCE)
     value = paired.candidate - factor * paired.baseline
-    reach = quantile(confidence, paired.degrees_of_freedom) * math.sqrt(variance)
-    return Bounds(value - reach, value + reach, _METHODS[paired.method])
+    below, above = (_errors(paired, factor, confidence, side) * math.sqrt(variance) for side in (-1, 1))
+    return Bounds(value - below, value + above, _METHODS[paired.method])
+
+
+def _errors(paired: PairedEstimates, factor: float, confidence: float, side: int) -> float:
+    """Return how many standard errors the bound on one side is from the contrast: never less than without skewness."""
+    known, skewness = quantile(confidence, paired.degrees_of_freedom), side * paired.skewness_of_contrast(factor)
+    if skewness <= 0 or paired.degrees_of_freedom is None:
+        return known
+    return max(known, skewed_quantile(confidence, paired.degrees_of_freedom, skewness))
 
 
 def contrast(paired: Paired, factor: float) -> float | None:

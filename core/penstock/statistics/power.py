@@ -77,7 +77,7 @@ def standard_error(statistics: Evidence | Paired, factor: float = 1.0) -> float 
     return error if error > 0 else Undecidable(ZERO_VARIANCE)
 
 
-def _degrees(statistics: Evidence | Paired) -> int | None:
+def _degrees(statistics: Evidence | Paired) -> float | None:
     if isinstance(statistics, PairedProportions):
         return None
     if isinstance(statistics, PairedEstimates):

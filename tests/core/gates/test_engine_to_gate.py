@@ -21,7 +21,7 @@ RULES = [
     {"better_than": {"baseline": "champion", "metric": "log_loss", "by": 0}},
     {"every_slice": {"by": "side", "min_rows": 20, "rule": {"at_least": {"metric": "accuracy", "value": 0.5}}}},
 ]
-SKEWED = "t, and Cantelli on the side of the long tail"  # a few of 190 losses are huge
+SKEWED = "Hall, and Cantelli on the side of the long tail"  # a few of 190 losses are huge
 WEAK = {"name": "weak", "rules": [{"at_least": {"metric": "accuracy", "value": 0.1, "confidence": 0.95}}]}
 METHODS = ["logit DeLong", "Clopper-Pearson", SKEWED, "Tango score", "paired DeLong", "paired bootstrap t", "paired t"]
 

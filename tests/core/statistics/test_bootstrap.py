@@ -11,13 +11,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
+from scipy import stats
 from sklearn import metrics
 from sklearn.datasets import load_breast_cancer
 from sklearn.linear_model import LogisticRegression
 
 from penstock.evaluation.inference import replicates
 from penstock.evaluation.inference.bootstrap import Bootstrap
-from penstock.evaluation.inference.weights import keys_of_rows, keys_of_values, poisson_weights
+from penstock.evaluation.inference.weights import keys_of_rows, keys_of_values, parts_of, poisson_weights
+from penstock.evaluation.scores import BinaryTable
 from penstock.evaluation.state.groups import GroupCodes
 from penstock.statistics.evidence import PairedEstimates, Replicates, evidence_from_json, paired_from_json
 
@@ -183,6 +185,99 @@ def test_r2_of_replicates_is_scikit_learns(rows: Arrays) -> None:
     found = replicates.r2(state.sums(), state.sums("y"), state.sums("y²"), state.sums("error²"))
     drawn = poisson_weights(keys, 4).T
     assert found == pytest.approx([metrics.r2_score(y, score, sample_weight=w) for w in drawn], rel=1e-10)
+
+
+def test_parts_of_the_rows_hold_every_row_once_and_rows_of_one_key_together(rows: Arrays) -> None:
+    y, size = rows["candidate loss"], len(rows["label"])
+    days = keys_of_values(np.arange(size) // 5)
+    state = Bootstrap({}, ["y"], sliced_sums=True, replicates=8)
+    for part in (slice(0, 200), slice(200, size)):
+        groups = GroupCodes(len(y[part]), [rows["group"][part]], 8)
+        state.update(days[part], groups, sums={"y": y[part]})
+    for group in range(8):
+        inside = rows["group"] == group if group else np.ones(size, dtype=bool)
+        assert state.parts("y", group).sum() == pytest.approx(y[inside].sum(), rel=1e-12)
+        assert state.parts(group=group).sum() == inside.sum()
+    where = parts_of(days, 64)
+    assert all(len(set(where[day : day + 5])) == 1 for day in range(0, size - 5, 5))
+    assert state.parts("y").tolist() == pytest.approx([y[where == part].sum() for part in range(64)])
+
+    other = Bootstrap({}, ["y"], sliced_sums=True, replicates=8)
+    other.merge(state, np.arange(8), 8)
+    again = Bootstrap({}, ["y"], sliced_sums=True, replicates=8)
+    again.unpack(other.pack())
+    again.merge(state, np.arange(8), 8)
+    assert again.parts("y", 3) == pytest.approx(2 * state.parts("y", 3))
+    again.all_rows()
+    assert again.parts("y") == pytest.approx(2 * state.parts("y"))
+
+
+def test_contributions_to_r2_are_what_it_changes_by_when_a_row_weighs_more(rows: Arrays) -> None:
+    y, said = rows["candidate loss"], rows["baseline loss"]
+    error = said - y
+    sums = np.ones(len(y)), y, y**2, error**2
+    for about, metric in ((None, metrics.r2_score), (error, metrics.explained_variance_score)):
+        contributions = replicates.contributions_to_r2(*sums, about)
+        changes = []
+        for row in range(20):
+            weights = np.ones(len(y))
+            weights[row] += 1e-5
+            changes.append((metric(y, said, sample_weight=weights) - metric(y, said)) / 1e-5)
+        assert changes == pytest.approx(contributions[:20], rel=1e-3, abs=1e-9)
+        assert contributions.sum() == pytest.approx(0, abs=1e-9 * np.abs(contributions).sum())
+
+
+def test_degrees_of_freedom_are_fewer_the_more_few_parts_decide() -> None:
+    random = np.random.default_rng(1)
+    normal, heavy = (of - of.mean() for of in (random.normal(size=64), random.standard_t(2, 64)))
+    kurtosis = stats.kurtosis(heavy)
+    assert replicates.degrees(heavy) == pytest.approx(64 / kurtosis)
+    assert (replicates.degrees(normal) or 1e9) > 60
+    assert replicates.degrees(np.tile([1.0, -1.0], 32)) is None  # less kurtosis than the normal distribution
+    assert replicates.degrees(np.zeros(64)) is replicates.degrees(np.full(64, np.nan)) is None
+    one = np.full(64, -1 / 63)
+    one[3] = 1.0
+    assert replicates.degrees(one) == pytest.approx(64 / stats.kurtosis(one))
+    assert replicates.degrees(one) == pytest.approx(1, abs=0.1)
+
+
+def test_a_gain_of_replicates_is_exact_for_one_and_linear_in_rows_for_many(rows: Arrays, whole: Bootstrap) -> None:
+    counts = whole.scores("candidate")
+    drawn = poisson_weights(keys_of_rows("tumours", 0, len(rows["label"])))
+    found, exact = replicates.gain(counts, 0.3), []
+    for draw in range(200):
+        alone = replicates.gain(counts[:, :, draw : draw + 1], 0.3)[0]
+        exact.append(alone)
+        if draw % 50 == 0:
+            places = np.searchsorted(np.unique(rows["candidate"]), rows["candidate"])
+            yes, no = (np.bincount(places, drawn[:, draw] * (rows["label"] == kind)) for kind in (1, 0))
+            table = BinaryTable(np.unique(rows["candidate"]), yes, no, binned=False)
+            assert alone == pytest.approx(table.gain(0.3)[0], rel=1e-12)
+    assert np.corrcoef(found, exact)[0, 1] > 0.95
+    assert found.mean() == pytest.approx(np.mean(exact), abs=0.002)
+    half = replicates.gain((counts + counts[:, :, ::-1]) / 2, 0.3)
+    assert half == pytest.approx(
+        (found * counts[:, 1].sum(axis=0) + found[::-1] * counts[:, 1, ::-1].sum(axis=0))
+        / (counts[:, 1].sum(axis=0) + counts[:, 1, ::-1].sum(axis=0)),
+        abs=0.01,
+    )
+
+
+def test_the_spread_of_a_difference_of_gains_is_that_of_fresh_samples() -> None:
+    """Two models that know parts of the same: with a threshold for each replicate it would be a tenth too large."""
+    random, differences, errors = np.random.default_rng(7), [], []
+    for draw in range(150):
+        signal = random.normal(size=(3, 1_000))
+        label = (signal.sum(axis=0) > 1.5).astype(np.int64)
+        scores = {"new": signal[0] + signal[1], "old": signal[0] + 0.8 * signal[2]}
+        state = Bootstrap({}, scored=list(scores))
+        keys, groups = keys_of_rows(f"{draw}", 0, 1_000), GroupCodes(1_000)
+        state.update(keys, groups, scores={name: (score, label) for name, score in scores.items()})
+        tops = [label[np.argsort(-score)[:100]].sum() / label.sum() for score in scores.values()]
+        differences.append(tops[0] - tops[1])
+        new, old = (replicates.gain(state.scores(name), 0.1) for name in scores)
+        errors.append((new - old).std(ddof=1))
+    assert np.mean(errors) == pytest.approx(np.std(differences, ddof=1), rel=0.1)
 
 
 def test_spreads_agree_with_theory(rows: Arrays, whole: Bootstrap) -> None:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import math
 from dataclasses import replace
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from scipy import stats
 
 from penstock.errors import InvalidValue
-from penstock.statistics.bounds import confidence_of, degrees_of_skewed, interval, level_of, lower_bound, upper_bound
+from penstock.statistics.bounds import confidence_of, interval, level_of, lower_bound, upper_bound
 from penstock.statistics.evidence import (
     Auc,
     Bounds,
@@ -59,21 +62,13 @@ def test_replicates_are_as_many_degrees_of_freedom_less_one() -> None:
     assert lower_bound(Replicates(0.31, 0.015, 200), 0.95) == pytest.approx(0.31 - reach)
 
 
-def test_skewed_losses_tell_the_spread_of_a_share_of_squares_with_few_degrees_of_freedom() -> None:
-    """Satterthwaite's, with the least kurtosis that a skewness allows: never more than the losses' own would give."""
-    losses = stats.lognorm(1).rvs(3_000, random_state=1)
-    skewness, kurtosis = stats.skew(losses), stats.kurtosis(losses, fisher=False)
-    degrees = degrees_of_skewed(3_000, skewness)
-    assert degrees == int(6_000 / skewness**2)
-    assert degrees >= 6_000 / (kurtosis - 1)
-    few = Replicates(0.31, 0.015, 200, degrees)
-    assert upper_bound(few, 0.95) == pytest.approx(0.31 + stats.t.ppf(0.95, degrees) * 0.015)
+def test_replicates_may_have_fewer_degrees_of_freedom_than_they_are() -> None:
+    few = Replicates(0.31, 0.015, 200, 9.5)
+    assert upper_bound(few, 0.95) == pytest.approx(0.31 + stats.t.ppf(0.95, 9.5) * 0.015)
     assert evidence_from_json(few.to_json()) == few
-    assert degrees_of_skewed(3_000, None) is None
-    assert degrees_of_skewed(10, 50.0) == 1
-    assert (degrees_of_skewed(1_000, 0.0) or 0) > 10**9
-    with pytest.raises(InvalidValue, match="degrees_of_freedom"):
-        Replicates(0.31, 0.015, 200, 0)
+    for degrees in (0, 200, math.nan):
+        with pytest.raises(InvalidValue, match="degrees_of_freedom"):
+            Replicates(0.31, 0.015, 200, degrees)
 
 
 def test_an_aucs_bounds_are_symmetric_on_the_logit_scale() -> None:
@@ -133,8 +128,10 @@ def test_evidence_survives_json(evidence: Evidence) -> None:
 
 
 def test_paired_statistics_survive_json() -> None:
-    for paired in (PairedProportions(1, 2, 3, 4), PairedEstimates("auc", 0.8, 0.7, 1e-4, 2e-4, 5e-5)):
-        assert paired_from_json(paired.to_json()) == paired
+    skewed = PairedEstimates("mean", 0.8, 0.7, 1e-4, 2e-4, 5e-5, 99, (1e-7, 2e-7, 3e-7, 4e-7))
+    for paired in (PairedProportions(1, 2, 3, 4), PairedEstimates("auc", 0.8, 0.7, 1e-4, 2e-4, 5e-5), skewed):
+        assert paired_from_json(json.loads(json.dumps(paired.to_json()))) == paired
+        assert hash(paired) == hash(paired_from_json(paired.to_json()))
 
 
 @pytest.mark.parametrize(
@@ -158,24 +155,82 @@ def test_evidence_that_cannot_be_is_refused(data: dict[str, object]) -> None:
         evidence_from_json(data)
 
 
-@pytest.mark.parametrize("changed", [{"method": "magic"}, {"degrees_of_freedom": 0}, {"variance_baseline": -1.0}])
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"method": "magic"},
+        {"degrees_of_freedom": 0},
+        {"variance_baseline": -1.0},
+        {"third_cumulants": [1.0, 2.0, 3.0]},
+        {"third_cumulants": [1.0, 2.0, 3.0, math.inf]},
+        {"third_cumulants": [1.0, 2.0, 3.0, None]},
+        {"third_cumulants": 4},
+    ],
+)
 def test_paired_statistics_that_cannot_be_are_refused(changed: dict[str, object]) -> None:
     whole = PairedEstimates("mean", 0.8, 0.7, 1e-4, 2e-4, 5e-5, 9).to_json()
     with pytest.raises(InvalidValue):
         paired_from_json({**whole, **changed})
 
 
-def test_a_mean_of_a_few_huge_losses_is_bounded_by_cantelli_on_their_side_only() -> None:
-    plain = Mean(1.0, 0.1, 400)
-    skewed, mild = replace(plain, skewness=8.0), replace(plain, skewness=2.0)
-    z = stats.t.ppf(0.975, 399)
-    assert upper_bound(mild, 0.975) == upper_bound(plain, 0.975) == pytest.approx(1 + 0.1 * z)
+def hall(t: float, skewness: float) -> float:
+    """What Hall 1992 makes of Student's t so that it is about normal, of an estimate skewed by `skewness`."""
+    return t + skewness * t**2 / 3 + skewness**2 * t**3 / 27 + skewness / 6
+
+
+@pytest.mark.parametrize("side", [1, -1])
+@pytest.mark.parametrize("skewness", [0.2, 1.0, 2.0, 2.4])
+def test_bounds_of_a_skewed_mean_solve_halls_equation(side: int, skewness: float) -> None:
+    """On the side of the longer tail for a smaller error: a tenth of a skewness more, so many of them less."""
+    mean, bounds = Mean(1.0, 0.1, 400, side * skewness), {1: upper_bound, -1: lower_bound}
+    t = {way: abs(float(bounds[way](mean, 0.975)) - 1) / 0.1 for way in (1, -1)}  # type: ignore[arg-type]
+    q, of_mean = stats.t.ppf(0.975, 399), skewness / 20
+    assert hall(t[-side], of_mean) == pytest.approx(q, rel=1e-9)
+    smaller = stats.t.ppf(0.025 / (1 + 10 * of_mean), 399)
+    assert hall(-t[side], of_mean) == pytest.approx(smaller, rel=1e-9)
+    assert t[-side] < q < t[side]
+    assert found(interval(mean))[:2] == (lower_bound(mean, 0.975), upper_bound(mean, 0.975))
+
+
+def test_without_a_skewness_a_mean_has_students_bounds() -> None:
+    plain, even = Mean(1.0, 0.1, 400), Mean(1.0, 0.1, 400, 0.0)
+    nearly = Mean(1.0, 0.1, 400, 1e-5)
+    for bound in (lower_bound, upper_bound):
+        assert bound(plain, 0.975) == bound(even, 0.975) == pytest.approx(bound(nearly, 0.975), rel=1e-6)
+    assert (found(interval(plain)).method, found(interval(even)).method) == ("t", "Hall")
+
+
+def test_a_mean_of_a_few_huge_losses_is_bounded_by_cantelli_on_their_side_where_a_gate_decides() -> None:
+    skewed = Mean(1.0, 0.1, 400, 8.0)
+    mirrored = replace(skewed, skewness=-8.0)
     assert upper_bound(skewed, 0.975) == pytest.approx(1 + 0.1 * math.sqrt(39))
-    assert lower_bound(skewed, 0.975) == lower_bound(plain, 0.975)
-    assert lower_bound(replace(plain, skewness=-8.0), 0.975) == pytest.approx(1 - 0.1 * math.sqrt(39))
+    assert lower_bound(mirrored, 0.975) == pytest.approx(1 - 0.1 * math.sqrt(39))
+    assert 1 - float(lower_bound(skewed, 0.975)) == pytest.approx(float(upper_bound(mirrored, 0.975)) - 1)  # type: ignore[arg-type]
     assert evidence_from_json(skewed.to_json()) == skewed
     old = {"kind": "mean", "value": 1.0, "standard_error": 0.1, "rows": 400}
-    assert evidence_from_json(old) == plain
+    assert evidence_from_json(old) == Mean(1.0, 0.1, 400)
+
+
+def test_what_is_shown_of_a_long_tail_is_no_further_than_one_mode_allows() -> None:
+    """P(X − μ ≥ kσ) ≤ 4/9/(1 + k²), and for large probabilities 4/3/(1 + k²) − 1/3: Vysochanskij and Petunin."""
+    shown = found(interval(Mean(1.0, 0.1, 400, 8.0)))
+    k = (shown.upper - 1) / 0.1
+    assert 4 / 9 / (1 + k**2) == pytest.approx(0.025)
+    assert shown.method == "Hall"
+    wide = found(interval(Mean(1.0, 0.1, 400, 8.0), level_of(0.8)))
+    k = (wide.upper - 1) / 0.1
+    assert 4 / 3 / (1 + k**2) - 1 / 3 == pytest.approx(0.2)
+    assert shown.lower == lower_bound(Mean(1.0, 0.1, 400, 8.0), 0.975)
+
+
+@given(st.floats(-0.99, 0.99), st.integers(2, 10**6), st.floats(0.5, 0.9999))
+def test_what_is_shown_of_a_mean_holds_it_and_is_inside_the_bounds_of_a_gate(
+    skewness: float, rows: int, confidence: float
+) -> None:
+    mean = Mean(1.0, 0.1, rows, skewness * math.sqrt(rows))
+    lower, upper = (float(bound(mean, confidence)) for bound in (lower_bound, upper_bound))  # type: ignore[arg-type]
+    shown = found(interval(mean, level_of(confidence)))
+    assert lower - 1e-9 <= shown.lower <= 1 <= shown.upper <= upper + 1e-9
 
 
 def test_a_skewness_that_is_no_number_is_refused() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -21,14 +22,14 @@ from penstock.evaluation.answers import Answers, JudgedRows
 from penstock.evaluation.engine import MeasuringEngine
 from penstock.evaluation.inference.plans import plan_of
 from penstock.evaluation.inference.weights import keys_of_rows, poisson_weights
-from penstock.evaluation.scores import BinaryTable
 from penstock.evaluation.state.groups import GroupCodes
 from penstock.evaluation.tasks.classes import log_losses
 from penstock.evaluation.tasks.task import Settings
 from penstock.model.data import DataSource
 from penstock.model.evaluations import BASELINE, CANDIDATE, Measurement
 from penstock.ports import Measured
-from penstock.statistics.bounds import degrees_of_skewed
+from penstock.statistics.bounds import MOST_SKEWED, method_of, upper_bound
+from penstock.statistics.evidence import Mean, PairedEstimates, Replicates, evidence_from_json, paired_from_json
 
 # Nothing reliable can be said about how these spread.
 UNBOUNDED = {"ks_statistic", "calibration_error", "max_error", "best_threshold_f1"}
@@ -55,7 +56,7 @@ def frame(load: Any) -> pd.DataFrame:
 
 
 def measured(rows: pd.DataFrame, task: str, models: tuple[Any, Any], **how: Any) -> Measured:
-    columns = {name: how.pop(name) for name in ("group", "id", "drop") if name in how}
+    columns = {name: how.pop(name) for name in ("group", "id", "drop", "weight") if name in how}
     data = DataSource(rows, label="target", **columns)
     return MeasuringEngine().measure(models[0], data, task=task, baseline=models[1], **how)
 
@@ -320,14 +321,13 @@ def test_replicates_of_quantiles_gain_and_sliced_sums_are_those_of_weighted_rows
     assert gains is not None
     assert lifts is not None
     assert lifts == pytest.approx(gains * 10)
-    scores, positives, negatives = _counted(p, label, drawn[:, 7])
-    table = BinaryTable(scores, positives, negatives, binned=False)
-    assert gains[7] == pytest.approx(table.gain(0.1)[0], rel=1e-12)
-
-
-def _counted(p: NDArray[Any], label: NDArray[Any], weights: NDArray[Any]) -> tuple[NDArray[Any], ...]:
-    scores, places = np.unique(p, return_inverse=True)
-    return scores, np.bincount(places, weights * label), np.bincount(places, weights * (1 - label))
+    order, top = np.argsort(-p), []
+    for weights in drawn.T:
+        reached = np.cumsum(weights[order])
+        inside = reached <= reached[-1] / 10
+        top.append((weights * label)[order][inside].sum() / (weights * label).sum())
+    assert gains.mean() == pytest.approx(np.mean(top), abs=0.003)
+    assert np.corrcoef(gains, top)[0, 1] > 0.9
 
 
 class Said:
@@ -376,10 +376,71 @@ def test_numbers_of_a_slice_are_bounded_and_compared_as_those_of_all_rows() -> N
         of_slice = kinds(found, CANDIDATE, name, {"side": "old"})
         assert of_slice == of_all
     assert kinds(found, CANDIDATE, "evidence")["root_mean_squared_error"] == "root_mean"
-    for where in ({}, {"side": "old"}):
-        of = [m for m in found.measurements if m.of == CANDIDATE and m.slice == where]
-        here = {m.metric: m.stats["evidence"] for m in of if "evidence" in m.stats}
-        squares = here["mean_squared_error"]
-        degrees = degrees_of_skewed(squares["rows"], squares["skewness"])
-        expected = None if degrees is None or degrees >= 199 else degrees
-        assert here["r2"]["degrees_of_freedom"] == here["explained_variance"]["degrees_of_freedom"] == expected
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+def test_skewness_and_third_cumulants_are_those_of_the_rows_with_their_weights(weighted: bool) -> None:
+    rows = frame(load_diabetes)
+    models = Fitted(LinearRegression(), rows[:200], ["bmi", "bp"]), Fitted(LinearRegression(), rows[:200], ["bmi"])
+    held_out = rows[200:].assign(w=np.random.default_rng(2).integers(1, 9, len(rows) - 200)).reset_index(drop=True)
+    found_ = measured(held_out, "regression", models, weight="w" if weighted else None)
+    n, w = len(held_out), held_out["w"].to_numpy(float) if weighted else np.ones(len(held_out))
+    squares = [(model.predict(held_out) - held_out["target"].to_numpy()) ** 2 for model in models]
+    new, old = (w * (of - np.average(of, weights=w)) / w.sum() for of in squares)
+    measurement = found(found_, "mean_squared_error")
+    expected = (new**3).sum() / (new**2).sum() ** 1.5 * math.sqrt(n)
+    assert measurement.stats["evidence"]["skewness"] == pytest.approx(expected, rel=1e-6)
+    third = [(a * b * c).sum() for a, b, c in ((new, new, new), (new, new, old), (new, old, old), (old, old, old))]
+    assert measurement.stats["paired"]["third_cumulants"] == pytest.approx(third, rel=1e-6)
+    of_roots = found(found_, "root_mean_squared_error").stats["paired"]
+    pair = paired_from_json(measurement.stats["paired"])
+    assert isinstance(pair, PairedEstimates)
+    assert (roots := pair.of_roots()) is not None
+    assert of_roots == roots.to_json()
+
+
+def test_the_degrees_of_freedom_of_a_share_of_squares_are_those_its_rows_tell() -> None:
+    """Few where a few rows make most of its spread, in a slice as for all rows; as many as replicates where none do."""
+    random = np.random.default_rng(3)
+    y = random.normal(size=4_000)
+    error = np.where(np.arange(4_000) % 2 == 0, random.normal(size=4_000), random.standard_t(2.5, 4_000))
+    rows = pd.DataFrame({"target": y, "said": y + error, "side": ["even", "odd"] * 2_000})
+    of = measured(rows, "regression", (Said(), None), slices=["side"], bootstrap=200)
+    degrees = {
+        (m.metric, m.slice.get("side", "")): m.stats["evidence"]["degrees_of_freedom"]
+        for m in of.measurements
+        if m.metric in ("r2", "explained_variance")
+    }
+    assert all(degrees[metric, "odd"] < 10 for metric in ("r2", "explained_variance"))
+    assert all(degrees[metric, ""] < 20 for metric in ("r2", "explained_variance"))
+    assert all((degrees[metric, "even"] or 200) > 60 for metric in ("r2", "explained_variance"))
+
+
+def test_means_of_grouped_rows_are_as_skewed_as_those_of_the_groups() -> None:
+    """Every row four times over, grouped, tells as much of a tail as the rows once: about, in 64 parts."""
+    random = np.random.default_rng(5)
+    y, error = random.normal(size=(2, 3_000))
+    error[::50] *= 20
+    rows = pd.DataFrame({"target": y, "said": y + error, "row": np.arange(3_000)})
+    fourfold = pd.concat([rows] * 4, ignore_index=True)
+    models = Said(), Said(0.7)
+    once = found(measured(rows, "regression", models, bootstrap=200, id="row"), "mean_squared_error").stats
+    of = measured(fourfold, "regression", models, bootstrap=200, group="row")
+    grouped = found(of, "mean_squared_error").stats
+    independent, together = (evidence_from_json(stats["evidence"]) for stats in (once, grouped))
+    assert isinstance(independent, Mean)
+    assert isinstance(together, Replicates)
+    skewness = (independent.skewness or 0) / math.sqrt(independent.rows)
+    assert together.skewness == pytest.approx(skewness, abs=0.05)
+    assert skewness > MOST_SKEWED
+    assert method_of(together) == "bootstrap Hall, and Cantelli on the side of the long tail"
+    upper = upper_bound(together, 0.975)
+    assert isinstance(upper, float)
+    assert upper == pytest.approx(together.value + math.sqrt(39) * together.standard_error)
+
+    pairs = [paired_from_json(stats["paired"]) for stats in (once, grouped)]
+    skewed = [pair.skewness_of_contrast(0.9) for pair in pairs if isinstance(pair, PairedEstimates)]
+    assert skewed[1] == pytest.approx(skewed[0], rel=0.4)
+    root = found(of, "root_mean_squared_error").stats["evidence"]
+    assert root["skewness"] == pytest.approx(together.skewness, rel=1e-9)
+    assert found(of, "r2").stats["evidence"]["skewness"] is None

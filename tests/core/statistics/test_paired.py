@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 from scipy import optimize, stats
 
 from penstock.errors import InvalidValue
+from penstock.statistics.bounds import skewed_quantile
 from penstock.statistics.evidence import Bounds, Mean, PairedEstimates, PairedProportions, Proportion, Undecidable
 from penstock.statistics.harm import harmed_slices, holm
 from penstock.statistics.paired import contrast, contrast_bounds, mcnemar, p_value_worse
@@ -173,6 +177,62 @@ def test_a_percent_margin_is_a_contrast_whose_variance_follows_from_the_factor()
 
     assert (bounds.lower, bounds.upper) == pytest.approx(
         (0.80 - 0.99 * 0.79 - Z * error, 0.80 - 0.99 * 0.79 + Z * error)
+    )
+
+
+def skewed_pair() -> tuple[NDArray[np.float64], NDArray[np.float64], PairedEstimates]:
+    """Squared errors of two models, some of them huge, and what an evaluation keeps of them."""
+    random = np.random.default_rng(4)
+    shared = random.lognormal(0, 1.2, 500)
+    new, old = shared * random.lognormal(0, 0.3, 500), shared * random.lognormal(0.1, 0.3, 500)
+    a, b, n = new - new.mean(), old - old.mean(), 500
+    third = [float((x * y * z).mean()) / n**2 for x, y, z in ((a, a, a), (a, a, b), (a, b, b), (b, b, b))]
+    spread = np.cov(new, old) / n
+    variances = float(spread[0, 0]), float(spread[1, 1]), float(spread[0, 1])
+    cumulants = third[0], third[1], third[2], third[3]
+    return new, old, PairedEstimates("mean", float(new.mean()), float(old.mean()), *variances, n - 1, cumulants)
+
+
+@pytest.mark.parametrize("factor", [1.0, 0.95, 0.5, 1.1])
+def test_a_contrast_is_as_skewed_as_its_rows_and_further_away_on_the_side_of_their_tail(factor: float) -> None:
+    new, old, pair = skewed_pair()
+    rows = new - factor * old
+    n = len(rows)
+    skewness = stats.skew(rows) * ((n - 1) / n) ** 1.5 / math.sqrt(n)
+    assert pair.skewness_of_contrast(factor) == pytest.approx(skewness, rel=1e-9)
+
+    bounds, error = found(contrast_bounds(pair, factor, 0.975)), stats.sem(rows)
+    t, side = stats.t.ppf(0.975, n - 1), 1 if skewness > 0 else -1
+    away = {1: (bounds.upper - rows.mean()) / error, -1: (rows.mean() - bounds.lower) / error}
+    assert away[-side] == pytest.approx(t, rel=1e-9)
+    assert away[side] == pytest.approx(skewed_quantile(0.975, n - 1, abs(skewness)), rel=1e-9)
+    assert away[side] > t
+
+
+def test_a_difference_of_roots_is_skewed_and_spread_as_its_rows_to_first_order() -> None:
+    new, old, pair = skewed_pair()
+    roots = pair.of_roots()
+    assert roots is not None
+    one, other = math.sqrt(new.mean()), math.sqrt(old.mean())
+    rows = new / (2 * one) - 0.9 * old / (2 * other)
+    assert (roots.candidate, roots.baseline, roots.degrees_of_freedom) == (one, other, 499)
+    assert math.sqrt(roots.variance_of_contrast(0.9)) == pytest.approx(stats.sem(rows), rel=1e-9)
+    skewness = stats.skew(rows) * (499 / 500) ** 1.5 / math.sqrt(500)
+    assert roots.skewness_of_contrast(0.9) == pytest.approx(skewness, rel=1e-9)
+    assert replace(pair, third_cumulants=None).of_roots() == replace(roots, third_cumulants=None)
+    assert replace(pair, baseline=0.0).of_roots() is None
+
+
+def test_a_skewness_that_is_not_known_or_lost_in_rounding_leaves_students_bounds() -> None:
+    _, _, pair = skewed_pair()
+    without = replace(pair, third_cumulants=None)
+    assert without.skewness_of_contrast(0.9) == 0.0
+    same = replace(pair, variance_baseline=pair.variance_candidate, covariance=pair.variance_candidate * (1 - 1e-8))
+    assert same.variance_of_contrast(1.0) > 0
+    assert same.skewness_of_contrast(1.0) == 0.0
+    bounds = found(contrast_bounds(without, 0.9, 0.975))
+    assert bounds.upper - without.candidate + 0.9 * without.baseline == pytest.approx(
+        stats.t.ppf(0.975, 499) * math.sqrt(without.variance_of_contrast(0.9))
     )
 
 

@@ -13,7 +13,7 @@ import numpy as np
 import scipy.sparse
 from numpy.typing import NDArray
 
-from penstock.evaluation.inference.weights import REPLICATES, Keys, poisson_weights
+from penstock.evaluation.inference.weights import REPLICATES, Keys, parts_of, poisson_weights
 from penstock.evaluation.state.bins import ordered_keys, scores_at
 from penstock.evaluation.state.groups import GroupCodes, grown
 
@@ -24,6 +24,7 @@ MOST_BINS = 2048  # of scores: as few as that blur a ROC AUC by some 0.0003, far
 SLICED_BINS = 256  # of the scores in slices, whose standard errors are larger
 _MOST_SLICED_BYTES = 2**27  # of more slices no scores are kept
 _FEW = 256  # places: too few to look for the occupied ones
+PARTS = 64  # of the rows, whose sums tell how skewed an estimate is, and how well its standard error is known
 ROWS = "rows"
 
 
@@ -31,9 +32,9 @@ class Bootstrap:
     """Replicates of cells, sums and scores: `update` with batches, `merge` with others, then read.
 
     `cells` are tables by name with their number of cells, kept for every group of rows (group 0 is all of them); `sums`
-    are quantities by name, kept for all rows, with `sliced_sums` for every group; `scored` are scores by name, kept in
-    bins by `kinds` of rows: for all rows in up to `most_bins`, and for every group in up to `sliced_bins`, the same
-    ones, as long as 128 MiB hold them (0: for none).
+    are quantities by name, kept for all rows, with `sliced_sums` for every group, replicated and, undrawn, by 64 parts
+    of the rows; `scored` are scores by name, kept in bins by `kinds` of rows: for all rows in up to `most_bins`, and
+    for every group in up to `sliced_bins`, the same ones, as long as 128 MiB hold them (0: for none).
     """
 
     def __init__(
@@ -52,6 +53,7 @@ class Bootstrap:
         self._cells = {name: np.zeros((1, size, replicates)) for name, size in cells.items()}
         self._quantities = (ROWS, *sums)
         self._sums = np.zeros((1, len(self._quantities), replicates))
+        self._parts = np.zeros((1, len(self._quantities), PARTS))
         self._scores = {name: _Bins(kinds, replicates, most_bins) for name in scored}
         self._sliced = {name: _Bins(kinds, replicates, sliced_bins) for name in scored if sliced_bins}
         bytes_of_a_slice = max(1, len(self._sliced) * sliced_bins * kinds * replicates * 8)
@@ -78,6 +80,9 @@ class Bootstrap:
         places = {name: bins.places(*(scores or {})[name]) for name, bins in self._scores.items()}
         sliced = {name: bins.places(*(scores or {})[name]) for name, bins in self._sliced.items() if groups.columns}
         columns = [np.zeros(len(keys), dtype=np.int32), *groups.columns]
+        parts = parts_of(keys, PARTS)
+        for codes in columns if self.sliced_sums else columns[:1]:
+            _add_parts(self._parts, codes.astype(np.intp), parts, values)
         for start in range(0, len(keys), _CHUNK):
             part = slice(start, start + _CHUNK)
             drawn = poisson_weights(keys[part], self.replicates)
@@ -105,6 +110,7 @@ class Bootstrap:
         for name, table in self._cells.items():
             np.add.at(table, places[: len(other._cells[name])], other._cells[name])
         np.add.at(self._sums, places[: len(other._sums)], other._sums)
+        np.add.at(self._parts, places[: len(other._parts)], other._parts)
         for name, bins in self._scores.items():
             bins.merge(other._scores[name], np.zeros(1, dtype=np.intp))
         for name, bins in self._sliced.items():
@@ -118,6 +124,11 @@ class Bootstrap:
     def sums(self, name: str = ROWS, group: int = 0) -> Floats:
         """Return the weighted sums of a quantity (or of the rows), of shape (replicates,)."""
         found: Floats = self._sums[group, self._quantities.index(name)]
+        return found
+
+    def parts(self, name: str = ROWS, group: int = 0) -> Floats:
+        """Return the sums of a quantity (or of the rows) over each part of the rows, undrawn, of shape (parts,)."""
+        found: Floats = self._parts[group, self._quantities.index(name)]
         return found
 
     def scores(self, name: str) -> Floats:
@@ -140,11 +151,12 @@ class Bootstrap:
         """Forget every group but that of all rows."""
         self._sliced = {}
         self._cells = {name: table[:1] for name, table in self._cells.items()}
-        self._sums = self._sums[:1]
+        self._sums, self._parts = self._sums[:1], self._parts[:1]
 
     def _grow(self, size: int) -> None:
         self._cells = {name: grown(table, size) for name, table in self._cells.items()}
         self._sums = grown(self._sums, size if self.sliced_sums else 1)
+        self._parts = grown(self._parts, size if self.sliced_sums else 1)
         if size > self._most_sliced + 1:
             self._sliced = {}
         for bins in self._sliced.values():
@@ -154,12 +166,13 @@ class Bootstrap:
         """Return the state as arrays."""
         scores = {name: bins.pack() for name, bins in self._scores.items()}
         sliced = {name: bins.pack() for name, bins in self._sliced.items()}
-        return {"cells": dict(self._cells), "sums": self._sums, "scores": scores, "sliced": sliced}
+        sums = {"sums": self._sums, "parts": self._parts}
+        return {"cells": dict(self._cells), **sums, "scores": scores, "sliced": sliced}
 
     def unpack(self, packed: Mapping[str, Any]) -> None:
         """Take the state of `pack`."""
         self._cells = {name: packed["cells"][name] for name in self._cells}
-        self._sums = packed["sums"]
+        self._sums, self._parts = packed["sums"], packed["parts"]
         for name, bins in self._scores.items():
             bins.unpack(packed["scores"][name])
         self._sliced = {name: bins for name, bins in self._sliced.items() if name in packed["sliced"]}
@@ -236,6 +249,14 @@ def _add(table: Floats, places: NDArray[np.intp], values: Floats, drawn: Floats)
     else:
         occupied, inverse = np.unique(places, return_inverse=True)
         flat[occupied] += _one_hot(inverse, values, len(occupied)).T @ drawn
+
+
+def _add_parts(table: Floats, groups: NDArray[np.intp], parts: NDArray[np.intp], values: Floats) -> None:
+    """Add each row's values (quantities, rows) to its part of its group in the table."""
+    size, _, count = table.shape
+    places = groups * count + parts
+    for quantity, of_rows in enumerate(values):
+        table[:, quantity] += np.bincount(places, of_rows, minlength=size * count).reshape(size, count)
 
 
 def _add_all(table: Floats, groups: NDArray[np.intp], values: Floats, drawn: Floats) -> None:

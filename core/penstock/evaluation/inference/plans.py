@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from penstock.evaluation.answers import JudgedRows
 from penstock.evaluation.inference import replicates
-from penstock.evaluation.inference.bootstrap import MOST_BINS, SLICED_BINS, Bootstrap, Floats
+from penstock.evaluation.inference.bootstrap import MOST_BINS, ROWS, SLICED_BINS, Bootstrap, Floats
 from penstock.evaluation.tasks.classes import ranks_of
 from penstock.evaluation.tasks.task import Settings
 from penstock.model.metrics import read_name
@@ -26,6 +26,8 @@ from penstock.statistics.bounds import FEWEST_OF_A_CLASS
 _MOST_SCORED = 10  # classes whose scores are kept one by one
 _WHATEVER_THE_CLASS = ("accuracy", "positive_rate", "cost")
 _MULTILABEL_MEANS = ("accuracy", "hamming_loss")
+_ERRORS = {"mean_absolute_error": "|e|", "mean_squared_error": "e²", "mean_error": "e"}
+SHARES_OF_SPREAD = ("r2", "explained_variance")
 _FEWEST_SAID = 10  # rows that a model says are of a class
 _MOST_CLASSES = 50  # classes of which every pair is counted
 
@@ -47,6 +49,10 @@ class Plan(ABC):
     @abstractmethod
     def replicates(self, state: Bootstrap, metric: str, of: str, group: int) -> Floats | None:
         """Return a metric's replicates, NaN where undefined; None for one that has none."""
+
+    def contributions(self, state: Bootstrap, metric: str, of: str, group: int) -> Floats | None:
+        """Return what each part of the rows contributes to a metric, to first order; None where that is not known."""
+        return None
 
 
 class ClassPlan(Plan):
@@ -124,6 +130,11 @@ class ClassPlan(Plan):
             return None  # of as few there are hardly any right ones, and often none
         return replicates.of_confusion(counts, parts.base, place, parts.number)
 
+    def contributions(self, state: Bootstrap, metric: str, of: str, group: int) -> Floats | None:
+        """Return those to a mean loss."""
+        means = ("log_loss", "brier_score", *self._tops)
+        return _to_mean(state, f"{of} {metric}", group) if metric in means else None
+
     def _of_scores(self, state: Bootstrap, base: str, class_: str | None, of: str, group: int) -> Floats | None:
         metric = replicates.roc_auc if base.startswith("roc_auc") else replicates.average_precision
         kept = [state.scores_of(f"{of} {kind}", group) for kind in self._scored]
@@ -187,9 +198,8 @@ class RegressionPlan(Plan):
         """Return a metric's replicates."""
         if not self.settings.weighted and state.sums(group=group).mean() < FEWEST_OF_A_CLASS:
             return None
-        means = {"mean_absolute_error": "|e|", "mean_squared_error": "e²", "mean_error": "e"}
-        if metric in means:
-            return _mean(state, f"{of} {means[metric]}", group)
+        if metric in _ERRORS:
+            return _mean(state, f"{of} {_ERRORS[metric]}", group)
         if metric == "root_mean_squared_error":
             mean = _mean(state, f"{of} e²", group)
             return None if mean is None else np.sqrt(mean)
@@ -200,12 +210,25 @@ class RegressionPlan(Plan):
             if level is None or scores is None:
                 return None
             return replicates.quantile(scores, state.edges(name, group), level)
-        if metric not in ("r2", "explained_variance") or (group and not state.sliced_sums):
+        if metric not in SHARES_OF_SPREAD or (group and not state.sliced_sums):
             return None
         rows, squares = state.sums(group=group), state.sums(f"{of} e²", group)
         if metric == "explained_variance":
             squares = squares - replicates.mean(state.sums(f"{of} e", group) ** 2, rows)
         return replicates.r2(rows, state.sums("y", group), state.sums("y²", group), squares)
+
+    def contributions(self, state: Bootstrap, metric: str, of: str, group: int) -> Floats | None:
+        """Return those to means of errors and their squares, and to what compares these with the spread of labels."""
+        if metric in _ERRORS:
+            return _to_mean(state, f"{of} {_ERRORS[metric]}", group)
+        if metric == "root_mean_squared_error":
+            mean = state.parts(f"{of} e²", group).sum() / state.parts(group=group).sum()
+            return _to_mean(state, f"{of} e²", group) / (2 * math.sqrt(mean)) if mean > 0 else None
+        if metric not in SHARES_OF_SPREAD:
+            return None
+        rows, y, squares, of_errors = (state.parts(name, group) for name in (ROWS, "y", "y²", f"{of} e²"))
+        about = state.parts(f"{of} e", group) if metric == "explained_variance" else None
+        return replicates.contributions_to_r2(rows, y, squares, of_errors, about)
 
 
 class MultilabelPlan(Plan):
@@ -274,6 +297,10 @@ class MultilabelPlan(Plan):
         mean_of_labels: Floats = np.mean(each, axis=0)
         return mean_of_labels
 
+    def contributions(self, state: Bootstrap, metric: str, of: str, group: int) -> Floats | None:
+        """Return those to a mean over rows."""
+        return _to_mean(state, f"{of} {metric}", group) if metric in _MULTILABEL_MEANS else None
+
     @property
     def _fewest(self) -> int:
         return 0 if self.settings.weighted else FEWEST_OF_A_CLASS
@@ -297,6 +324,10 @@ def _mean(state: Bootstrap, name: str, group: int) -> Floats | None:
     if group and not state.sliced_sums:
         return None
     return replicates.mean(state.sums(name, group), state.sums(group=group))
+
+
+def _to_mean(state: Bootstrap, name: str, group: int) -> Floats:
+    return replicates.contributions_to_mean(state.parts(name, group), state.parts(group=group))
 
 
 def _rarest(counts: Floats) -> float:

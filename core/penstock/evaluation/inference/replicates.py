@@ -5,6 +5,7 @@ Undefined is NaN. Every function takes arrays whose last axis is the replicates.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from itertools import combinations
 from typing import Any
@@ -19,7 +20,9 @@ Floats = NDArray[np.float64]
 _ENOUGH = 0.95  # of the replicates must be defined: more undefined ones are not chance, and say nothing about spread
 
 
-def evidence(value: float | None, replicates: Floats, degrees: int | None = None) -> dict[str, Any]:
+def evidence(
+    value: float | None, replicates: Floats, *, degrees: float | None = None, skewness: float | None = None
+) -> dict[str, Any]:
     """Return `Measurement.stats` of an estimate and its replicates: empty where they bound nothing.
 
     `degrees` of freedom count where they are fewer than the replicates'.
@@ -30,11 +33,20 @@ def evidence(value: float | None, replicates: Floats, degrees: int | None = None
     error = float(np.std(replicates[usable], ddof=1))
     count = int(usable.sum())
     fewer = degrees if degrees is not None and degrees < count - 1 else None
-    return {"evidence": Replicates(float(value), error, count, fewer).to_json()}
+    return {"evidence": Replicates(float(value), error, count, fewer, skewness).to_json()}
 
 
-def paired(candidate: float | None, baseline: float | None, new: Floats, old: Floats) -> dict[str, Any]:
-    """Return `Measurement.stats` of two estimates on the same rows: empty where the replicates compare nothing."""
+def paired(
+    candidate: float | None,
+    baseline: float | None,
+    new: Floats,
+    old: Floats,
+    contributions: tuple[Floats, Floats] | None = None,
+) -> dict[str, Any]:
+    """Return `Measurement.stats` of two estimates on the same rows: empty where the replicates compare nothing.
+
+    `contributions` of parts of the rows to both tell how skewed their difference is.
+    """
     usable = np.isfinite(new) & np.isfinite(old)
     if candidate is None or baseline is None or not np.isfinite([candidate, baseline]).all():
         return {}
@@ -42,8 +54,21 @@ def paired(candidate: float | None, baseline: float | None, new: Floats, old: Fl
         return {}
     spread = np.cov(new[usable], old[usable])
     numbers = float(spread[0, 0]), float(spread[1, 1]), float(spread[0, 1])
-    degrees = int(usable.sum()) - 1
-    return {"paired": PairedEstimates("bootstrap", float(candidate), float(baseline), *numbers, degrees).to_json()}
+    known = float(candidate), float(baseline), *numbers, int(usable.sum()) - 1
+    third = None if contributions is None else _third_cumulants(*contributions)
+    return {"paired": PairedEstimates("bootstrap", *known, third).to_json()}
+
+
+def skewness(contributions: Floats) -> float | None:
+    """Return how skewed an estimate is, from what independent parts of the rows contribute to it; None: not known."""
+    spread = float((contributions**2).sum())
+    return float((contributions**3).sum()) / spread**1.5 if spread > 0 else None
+
+
+def _third_cumulants(new: Floats, old: Floats) -> tuple[float, float, float, float] | None:
+    kinds = ((new, new, new), (new, new, old), (new, old, old), (old, old, old))
+    one, two, three, four = (float((a * b * c).sum()) for a, b, c in kinds)
+    return (one, two, three, four) if math.isfinite(one + two + three + four) else None
 
 
 def roc_auc(counts: Floats) -> Floats:
@@ -83,12 +108,38 @@ def average_precision(counts: Floats) -> Floats:
 
 
 def gain(counts: Floats, share: float) -> Floats:
-    """Return the share of positives among the `share` of rows with the highest scores; bins ascending, ties in part."""
-    found, rows = np.cumsum(counts[::-1, 1], axis=0), np.cumsum(counts[::-1].sum(axis=1), axis=0)
-    place, part = _reached(rows, share * rows[-1])
-    upto = np.take_along_axis(found, place, axis=0)
-    here = np.take_along_axis(counts[::-1, 1], place, axis=0)
-    return _divided((upto - (1 - part) * here)[0], found[-1])
+    """Return the share of positives among the `share` of rows with the highest scores; bins ascending, ties in part.
+
+    By linearisation at the threshold of all replicates together: rows that one of them has too few of above it, or too
+    many, count with the rate of positives around it, within two standard deviations of how far the threshold moves.
+    With a threshold for each, the few labels between them would count as if they were drawn, and the spread of a
+    difference between two models be a tenth too large (core/adr/0010).
+    """
+    rows, positives = counts[::-1].sum(axis=1), counts[::-1, 1]
+    known = rows.mean(axis=1)
+    upto, wanted = np.cumsum(known), share * known.sum()
+    place, part = _reached(upto[:, None], wanted[None])
+    above = np.where(np.arange(len(known)) < place[0, 0], 1.0, 0.0)
+    above[place[0, 0]] = part[0, 0]
+    short = share * rows.sum(axis=0) - above @ rows
+    moved = 2 * short.std()
+    around = (upto >= wanted - moved) & (upto - known <= wanted + moved)
+    rate = _divided(positives[around].sum(), rows[around].sum())
+    return _divided(above @ positives + rate * short, positives.sum(axis=0))
+
+
+def degrees(contributions: Floats) -> float | None:
+    """Return how many degrees of freedom a standard error has, from what parts of the rows contribute to its estimate.
+
+    Satterthwaite ("An Approximate Distribution of Estimates of Variance Components", Biometrics Bulletin 2, 1946): an
+    estimated variance has 2 / (its squared coefficient of variation), which of sums over many parts is 2 parts /
+    (their excess kurtosis). Half of that, as a sample shows about half the kurtosis of a long tail (core/adr/0010).
+    None where they tell no limit. Contributions add up to 0.
+    """
+    squares = contributions**2
+    spread = float(squares.mean())
+    excess = float((squares**2).mean()) / spread**2 - 3 if spread > 0 else math.nan
+    return max(1.0, len(contributions) / excess) if excess > 0 else None
 
 
 def quantile(counts: Floats, edges: tuple[Floats, Floats], level: float) -> Floats:
@@ -171,6 +222,30 @@ def r2(rows: Floats, y: Floats, y_squared: Floats, squared_error: Floats) -> Flo
     """
     spread = y_squared - _divided(y**2, rows)
     return 1 - _divided(squared_error, np.where(spread > 1e-9 * y_squared, spread, 0.0))
+
+
+def contributions_to_r2(
+    rows: Floats, y: Floats, y_squared: Floats, squared_error: Floats, error: Floats | None = None
+) -> Floats:
+    """Return what parts of the rows contribute to R², to first order, from the sums over each part.
+
+    R² is 1 − Σe²/Σ(y − ȳ)², so a row contributes that quotient times its (y − ȳ)², less its e², over Σ(y − ȳ)². With
+    the sums of `error` to explained variance, whose errors are about their mean.
+    """
+    mean_y = y.sum() / rows.sum()
+    of_labels = y_squared - 2 * mean_y * y + mean_y**2 * rows
+    if error is not None:
+        mean_error = error.sum() / rows.sum()
+        squared_error = squared_error - 2 * mean_error * error + mean_error**2 * rows
+    spread = of_labels.sum()
+    contributions: Floats = _divided(_divided(squared_error.sum(), spread) * of_labels - squared_error, spread)
+    return contributions
+
+
+def contributions_to_mean(total: Floats, rows: Floats) -> Floats:
+    """Return what parts of the rows contribute to a weighted mean, from the sums over each part."""
+    contributions: Floats = (total - total.sum() / rows.sum() * rows) / rows.sum()
+    return contributions
 
 
 def mean(total: Floats, rows: Floats) -> Floats:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from penstock.evaluation.answers import JudgedRows
 from penstock.evaluation.inference import replicates
 from penstock.evaluation.inference.bootstrap import Floats
-from penstock.evaluation.inference.plans import plan_of
+from penstock.evaluation.inference.plans import SHARES_OF_SPREAD, plan_of
 from penstock.evaluation.inference.weights import Keys, keys_of_rows, keys_of_values
 from penstock.evaluation.reading import BEGINS
 from penstock.evaluation.rows.digests import RowDigest
@@ -128,11 +128,12 @@ class Replication:
             stats = dict(metric.stats)
             own = drawn(metric.metric, of, group) if _finite(metric.value) else None
             if own is not None and not stats.keys() & {"evidence", "unbounded"}:
-                stats |= replicates.evidence(metric.value, own, stats.get("degrees_of_freedom"))
+                stats |= replicates.evidence(metric.value, own, **self._tail(metric.metric, of, group))
             theirs = values.get((group, BASELINE, metric.metric))
             if own is not None and of == CANDIDATE and _finite(theirs) and "paired" not in stats:
                 against = drawn(metric.metric, BASELINE, group)
-                stats |= {} if against is None else replicates.paired(metric.value, theirs, own, against)
+                both = self._contributions(metric.metric, group)
+                stats |= {} if against is None else replicates.paired(metric.value, theirs, own, against, both)
             completed.append((group, of, metric._replace(stats=stats)))
         return completed
 
@@ -149,6 +150,23 @@ class Replication:
         if not self.drawable:
             return None
         return self._plan.replicates(self._state, metric, of, group)
+
+    def _tail(self, metric: str, of: str, group: int) -> dict[str, float | None]:
+        """Return what a long tail of the rows does to a bound: a mean is skewed, a share's spread is known badly."""
+        if self._plan is None or self._state is None:
+            return {}
+        contributions = self._plan.contributions(self._state, metric, of, group)
+        if contributions is None:
+            return {}
+        if metric in SHARES_OF_SPREAD:
+            return {"degrees": replicates.degrees(contributions)}
+        return {"skewness": replicates.skewness(contributions)}
+
+    def _contributions(self, metric: str, group: int) -> tuple[Floats, Floats] | None:
+        if self._plan is None or self._state is None or metric in SHARES_OF_SPREAD:
+            return None
+        new, old = (self._plan.contributions(self._state, metric, of, group) for of in (CANDIDATE, BASELINE))
+        return None if new is None or old is None else (new, old)
 
     def pack(self) -> dict[str, Any]:
         """Return the state as arrays, text and numbers."""

@@ -37,6 +37,11 @@ def keys_of_values(values: NDArray[Any]) -> Keys:
     return mix(RowDigest().update(pd.DataFrame({"key": values}))[1], 0)
 
 
+def parts_of(keys: Keys, parts: int) -> NDArray[np.intp]:
+    """Return in which of `parts` equally likely parts each row is: rows with one key together."""
+    return (mix(keys, 0) % np.uint64(parts)).astype(np.intp)
+
+
 def poisson_weights(keys: Keys, replicates: int = REPLICATES) -> NDArray[np.float64]:
     """Return the weight of each row in each replicate, of shape (rows, replicates): whole numbers from 0 to 5.
 

@@ -16,16 +16,18 @@ from penstock.evaluation.state.sums import GroupSums
 from penstock.model.evaluations import BASELINE, CANDIDATE
 from penstock.statistics.evidence import Mean, PairedEstimates
 
-_ROUGH = 2  # words for second moments: their relative error is below 2^-32
+_ROUGH = 2  # words for moments: their relative error is below 2^-32
+_BETWEEN = {"²×": (CANDIDATE, CANDIDATE, BASELINE), "×²": (CANDIDATE, BASELINE, BASELINE)}  # third moments of both
 
 
 class LossMeans:
     """Means of losses by group: of every model in `of`, every loss in `losses`.
 
     The standard error of a mean m of losses l with weights w is sqrt(n/(n−1) Σ w²(l−m)²) / Σ w, by linearisation:
-    without weights s/√n. With a baseline the covariance of the two means is kept, too. Without `moments` only the
-    means are known, and the caller has to `give` what else is. `bounded`: losses of 2³¹ and more need no mean.
-    `signed` are losses that are those of another one but for their signs, so that they have its squares.
+    without weights s/√n. Likewise its skewness is Σ w³(l−m)³ / (Σ w²(l−m)²)^1.5. With a baseline the covariance and the
+    third cumulants of the two means are kept, too. Without `moments` only the means are known, and the caller has to
+    `give` what else is. `bounded`: losses of 2³¹ and more need no mean. `signed` are losses that are those of another
+    one but for their signs, so that they have its squares.
     """
 
     def __init__(
@@ -43,13 +45,13 @@ class LossMeans:
         pairs = [(model, loss) for model in of for loss in losses]
         # Weights may be of any size.
         self._sums = GroupSums([f"{model} {loss}" for model, loss in pairs], bounded=bounded and not weighted)
-        kinds = (("²", "w²") if weighted else ("²", "³")) if moments else ()
+        kinds = ("²", "³", *(("w²", "w³", "w³²") if weighted else ())) if moments else ()
         kept = [f"{m} {loss} {kind}" for m, loss in pairs for kind in kinds if kind != "²" or loss not in self._signed]
         if BASELINE in of:
-            kept += [f"{loss} ×" for loss in losses]
+            kept += [f"{loss} {kind}" for loss in losses for kind in ("×", *_BETWEEN, *(["w³×"] if weighted else []))]
         self._moments = GroupSums(kept, _ROUGH)
         self._given: dict[tuple[str, str], tuple[Floats, Floats]] = {}
-        self._weights = GroupSums(["w", "w²"] if weighted else [])
+        self._weights = GroupSums(["w", "w²", "w³"] if weighted else [])
         self.rows = np.zeros(1, dtype=np.int64)
 
     def update(self, values: Mapping[str, Mapping[str, Floats]], weights: Floats | None, groups: GroupCodes) -> None:
@@ -64,21 +66,25 @@ class LossMeans:
                 if not self._moments_kept:
                     continue
                 with np.errstate(over="ignore", invalid="ignore"):
-                    squared = self._squared(model, loss)
+                    squared, name = self._squared(model, loss), f"{model} {loss}"
                     if squared not in moments:
                         moments[squared] = weighted * weighted
-                    if weights is None:
-                        moments[f"{model} {loss} ³"] = moments[squared] * value
-                    else:
-                        moments[f"{model} {loss} w²"] = weighted * weights
-        if BASELINE in self._of:
-            for loss in self.losses:
-                with np.errstate(over="ignore", invalid="ignore"):
-                    moments[f"{loss} ×"] = sums[f"{CANDIDATE} {loss}"] * sums[f"{BASELINE} {loss}"]
+                    moments[f"{name} ³"] = moments[squared] * weighted
+                    if weights is not None:
+                        moments[f"{name} w²"] = weighted * weights
+                        moments[f"{name} w³"] = weighted * (weights * weights)
+                        moments[f"{name} w³²"] = moments[squared] * weights
+        for loss in self.losses if BASELINE in self._of else ():
+            with np.errstate(over="ignore", invalid="ignore"):
+                new, old = sums[f"{CANDIDATE} {loss}"], sums[f"{BASELINE} {loss}"]
+                both = moments[f"{loss} ×"] = new * old
+                moments |= {f"{loss} ²×": both * new, f"{loss} ×²": both * old}
+                if weights is not None:
+                    moments[f"{loss} w³×"] = both * weights
         self._sums.update(sums, groups)
         self._moments.update(moments, groups)
         if weights is not None:
-            self._weights.update({"w": weights, "w²": weights * weights}, groups)
+            self._weights.update({"w": weights, "w²": weights * weights, "w³": weights**3}, groups)
         counts = groups.counts()
         self.rows = counts + np.append(self.rows, np.zeros(len(counts) - len(self.rows), dtype=np.int64))
 
@@ -121,22 +127,54 @@ class LossMeans:
         self._given[model, loss] = variances, skewness
 
     def _covariance(self, one: str, other: str, loss: str) -> Floats:
-        product = self._squared(one, loss) if one == other else f"{loss} ×"
-        products = self._moments.total(product)
-        mine, theirs, total = self.means(one, loss), self.means(other, loss), self._total()
         rows = self.rows.astype(np.float64)
         with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
+            found: Floats = rows / (rows - 1) * self._second(one, other, loss) / self._total() ** 2
+        return found
+
+    def _second(self, one: str, other: str, loss: str) -> Floats:
+        """Return Σ w²(l − m)(l′ − m′) in each group; 0 where nothing but rounding is left."""
+        products = self._moments.total(self._squared(one, loss) if one == other else f"{loss} ×")
+        mine, theirs = self.means(one, loss), self.means(other, loss)
+        with np.errstate(invalid="ignore", over="ignore"):
             if self._weighted:
                 cross = theirs * self._moments.total(f"{one} {loss} w²") + mine * self._moments.total(
                     f"{other} {loss} w²"
                 )
                 spread = products - cross + mine * theirs * self._weights.total("w²")
             else:
-                spread = products - rows * mine * theirs
-            scale = np.abs(products) * 1e-9  # below it there is nothing but rounding
-            spread = np.where(np.abs(spread) < scale, 0.0, spread)
-            found: Floats = rows / (rows - 1) * spread / total**2
+                spread = products - self.rows * mine * theirs
+            found: Floats = np.where(np.abs(spread) < 1e-9 * np.abs(products), 0.0, spread)
         return found
+
+    def _third(self, models: tuple[str, str, str], loss: str) -> Floats:
+        """Return Σ w³(l − m)(l′ − m′)(l″ − m″) in each group."""
+        one, two, three = models
+        a, b, c = (self.means(model, loss) for model in models)
+        with np.errstate(invalid="ignore", over="ignore"):
+            found: Floats = (
+                self._cubes(loss, models)
+                - (a * self._cubes(loss, (two, three)) + b * self._cubes(loss, (one, three)))
+                - c * self._cubes(loss, (one, two))
+                + (b * c * self._cubes(loss, (one,)) + a * c * self._cubes(loss, (two,)))
+                + a * b * (self._cubes(loss, (three,)) - c * self._cubes(loss, ()))
+            )
+        return found
+
+    def _cubes(self, loss: str, models: tuple[str, ...]) -> NDArray[Any]:
+        """Return Σ w³ times the losses of the models, of up to three, in each group."""
+        if not models:
+            return self._weights.total("w³") if self._weighted else self.rows
+        alike, name = len(set(models)) == 1, f"{models[0]} {loss}"
+        if len(models) == 3:
+            between = next((kind for kind, both in _BETWEEN.items() if both == models), "")
+            return self._moments.total(f"{name} ³" if alike else f"{loss} {between}")
+        if self._weighted:
+            kinds = f"{name} w³", f"{name} w³²" if alike else f"{loss} w³×"
+            return self._moments.total(kinds[len(models) - 1])
+        if len(models) == 1:
+            return self._sums.total(name)
+        return self._moments.total(self._squared(models[0], loss) if alike else f"{loss} ×")
 
     def exact(self, model: str, loss: str, group: int) -> Fraction:
         """Return the exact sum of a loss in one group."""
@@ -163,18 +201,16 @@ class LossMeans:
         ]
 
     def _skewness(self, model: str, loss: str) -> Floats:
-        """Return the skewness of each group's losses, m₃ / m₂^1.5; NaN where rows have weights, or all are alike."""
+        """Return the skewness of each group's mean times √rows: without weights that of its losses.
+
+        NaN where they are nearly alike: what is left of their cubes is rounding.
+        """
         if not self._moments_kept:
             return self._given[model, loss][1]
-        if self._weighted:
-            return np.full(len(self.rows), np.nan)
-        mean, rows = self.means(model, loss), self.rows.astype(np.float64)
+        spread, squares = self._second(model, model, loss), self._moments.total(self._squared(model, loss))
         with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
-            names = self._squared(model, loss), f"{model} {loss} ³"
-            squares, cubes = (self._moments.total(name) / rows for name in names)
-            spread = squares - mean**2
-            spread = np.where(spread > 1e-6 * squares, spread, np.nan)  # less is lost in the rounding of cubes
-            found: Floats = (cubes - 3 * mean * squares + 2 * mean**3) / spread**1.5
+            spread = np.where(spread > 1e-6 * squares, spread, np.nan)
+            found: Floats = np.sqrt(self.rows) * self._third((model, model, model), loss) / spread**1.5
         return found
 
     def paired(self, loss: str) -> list[dict[str, Any]]:
@@ -188,12 +224,23 @@ class LossMeans:
             np.maximum(self.variances(BASELINE, loss), 0),
             self._covariance(CANDIDATE, BASELINE, loss),
         ]
+        third = self._third_cumulants(loss)
         return [
-            {"paired": _paired(numbers, int(rows)).to_json()}
+            {"paired": _paired(numbers, int(rows), cumulants).to_json()}
             if rows > 1 and all(math.isfinite(number) for number in numbers)
             else {}
-            for rows, *numbers in zip(self.rows.tolist(), *(column.tolist() for column in columns), strict=True)
+            for rows, cumulants, *numbers in zip(
+                self.rows.tolist(), third, *(column.tolist() for column in columns), strict=True
+            )
         ]
+
+    def _third_cumulants(self, loss: str) -> list[list[float]]:
+        """Return those of the two means in each group, as `PairedEstimates` has them."""
+        kinds = ((CANDIDATE,) * 3, *_BETWEEN.values(), (BASELINE,) * 3)
+        with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
+            found = np.stack([self._third(models, loss) for models in kinds], axis=1) / self._total()[:, None] ** 3
+        cumulants: list[list[float]] = found.tolist()
+        return cumulants
 
     def pack(self) -> dict[str, Any]:
         """Return the state as arrays."""
@@ -216,6 +263,8 @@ def _finite(number: float) -> float | None:
     return number if math.isfinite(number) else None
 
 
-def _paired(numbers: Sequence[float], rows: int) -> PairedEstimates:
+def _paired(numbers: Sequence[float], rows: int, third: Sequence[float]) -> PairedEstimates:
     candidate, baseline, of_candidate, of_baseline, covariance = numbers
-    return PairedEstimates("mean", candidate, baseline, of_candidate, of_baseline, covariance, rows - 1)
+    one, two, three, four = third
+    known = (one, two, three, four) if all(math.isfinite(cumulant) for cumulant in third) else None
+    return PairedEstimates("mean", candidate, baseline, of_candidate, of_baseline, covariance, rows - 1, known)

@@ -21,8 +21,7 @@ from penstock.evaluation.state.sums import GroupSums, product, squares
 from penstock.evaluation.tasks.losses import LossMeans
 from penstock.evaluation.tasks.task import Found, Settings, Task, TaskState
 from penstock.model.metrics import read_name
-from penstock.statistics.bounds import degrees_of_skewed
-from penstock.statistics.evidence import RootMean
+from penstock.statistics.evidence import PairedEstimates, RootMean, paired_from_json
 
 # The loss whose mean each metric is.
 MEANS = {
@@ -164,15 +163,11 @@ class RegressionState(TaskState):
         yield self._root(means["squared"][group], stats["squared"][group])
         squared = means["squared"][group] * weight
         constant = "" if spread > 0 else ("r2 needs two rows" if rows < 2 else "y is constant")
-        # What the bootstrap can know of the spread of a share of squares is limited by their long tail.
-        degrees = degrees_of_skewed(rows, stats["squared"][group].get("evidence", {}).get("skewness"))
-        tail: dict[str, Any] = {} if degrees is None else {"degrees_of_freedom": degrees}
-        yield Found("r2", None, constant) if constant else Found("r2", 1 - squared / spread, "", tail)
+        yield Found("r2", None, constant) if constant else Found("r2", 1 - squared / spread)
         about_mean = self._error_spread(model, group)
         explained = None if constant else 1 - about_mean / spread
-        if squared - about_mean > MOST_OFFSET * about_mean:
-            tail = {"unbounded": _OFF_ON_THE_MEAN}
-        yield Found("explained_variance", explained, constant, {} if constant else tail)
+        off = not constant and squared - about_mean > MOST_OFFSET * about_mean
+        yield Found("explained_variance", explained, constant, {"unbounded": _OFF_ON_THE_MEAN} if off else {})
         yield self._at(0.5, "median_absolute_error", medians[group])
         yield Found("max_error", float(self._largest[model].values[group]))
         for name, parts in wanted:
@@ -185,11 +180,15 @@ class RegressionState(TaskState):
     @staticmethod
     def _root(mean: float, stats: Mapping[str, Any]) -> Found:
         root, known = math.sqrt(mean), stats.get("evidence")
-        if not root > 0 or known is None:
-            return Found("root_mean_squared_error", root)
-        error = known["standard_error"] / (2 * root)
-        evidence = RootMean(root, error, known["rows"], known["skewness"])
-        return Found("root_mean_squared_error", root, "", {"evidence": evidence.to_json()})
+        found: dict[str, Any] = {}
+        if root > 0 and known is not None:
+            error = known["standard_error"] / (2 * root)
+            found["evidence"] = RootMean(root, error, known["rows"], known["skewness"]).to_json()
+        squares = paired_from_json(stats["paired"]) if "paired" in stats else None
+        roots = squares.of_roots() if isinstance(squares, PairedEstimates) else None
+        if roots is not None:
+            found["paired"] = roots.to_json()
+        return Found("root_mean_squared_error", root, "", found)
 
     def _at(self, level: float, name: str, quantiles: Mapping[float, tuple[float, float]]) -> Found:
         value, bound = quantiles[level]
