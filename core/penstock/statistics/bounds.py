@@ -110,7 +110,20 @@ def quantile(confidence: float, degrees: float | None) -> float:
     return normal_quantile(confidence) if degrees is None else student_quantile(confidence, degrees)
 
 
-def skewed_quantile(confidence: float, degrees: float, skewness: float) -> float:
+def skewness_of(evidence: Evidence) -> float:
+    """Return the skewness of an estimate itself, above 0 where its longer tail is above it; 0 if it is not known."""
+    if isinstance(evidence, Mean):
+        return (evidence.skewness or 0.0) / math.sqrt(evidence.rows)
+    return evidence.skewness or 0.0 if isinstance(evidence, Replicates) else 0.0
+
+
+def bound_errors(confidence: float, degrees: float | None, skewness: float) -> float:
+    """Return how many standard errors a bound for a gate is from an estimate skewed by `skewness` towards it."""
+    known = skewed_quantile(confidence, degrees, skewness)
+    return known if skewness <= MOST_SKEWED else max(known, math.sqrt(confidence / (1 - confidence)))
+
+
+def skewed_quantile(confidence: float, degrees: float | None, skewness: float) -> float:
     """Return how many standard errors a bound is from a mean, itself skewed by `skewness` towards it (below 0: away).
 
     Hall's transformation of Student's t. Towards a tail it is that of a smaller error, as a sample shows less of a long
@@ -122,7 +135,7 @@ def skewed_quantile(confidence: float, degrees: float, skewness: float) -> float
     if skewness <= 0:
         return known
     smaller = (1 - confidence) / (1 + _TIMES_SKEWNESS * skewness)
-    return max(known, min(_hall(student_quantile(1 - smaller, degrees), skewness), _vysochanskij_petunin(confidence)))
+    return max(known, min(_hall(quantile(1 - smaller, degrees), skewness), _vysochanskij_petunin(confidence)))
 
 
 def check_confidence(confidence: float) -> None:
@@ -144,20 +157,12 @@ def _bound(evidence: Evidence, confidence: float, side: int, *, shown: bool = Fa
         return Undecidable(TOO_FEW_OF_A_CLASS)
     if not evidence.standard_error > 0:
         return Undecidable(ZERO_VARIANCE)
-    if degrees is None:
-        errors = quantile(confidence, None)
-    else:
-        errors = _skewed_errors(_skewness(evidence, side), degrees, confidence, shown)
+    skewness = side * skewness_of(evidence)
+    errors = skewed_quantile(confidence, degrees, skewness) if shown else bound_errors(confidence, degrees, skewness)
     reach = side * errors * evidence.standard_error
     if isinstance(evidence, RootMean):  # the mean's standard error is 2 · root times the root's
         return math.sqrt(max(0.0, evidence.value**2 + 2 * evidence.value * reach))
     return _logit_bound(evidence.value, reach) if isinstance(evidence, Auc) else evidence.value + reach
-
-
-def _skewed_errors(skewness: float, degrees: float, confidence: float, shown: bool) -> float:
-    """Return how many standard errors the bound is from an estimate skewed towards it."""
-    known = skewed_quantile(confidence, degrees, skewness)
-    return known if shown or skewness <= MOST_SKEWED else max(known, math.sqrt(confidence / (1 - confidence)))
 
 
 def _hall(quantile_of_t: float, skewness: float) -> float:
@@ -175,15 +180,8 @@ def _vysochanskij_petunin(confidence: float) -> float:
     return math.sqrt(4 / (9 * error) - 1 if error <= 1 / 6 else 4 / (3 * error + 1) - 1)
 
 
-def _skewness(evidence: Evidence, side: int) -> float:
-    """Return the skewness of an estimate, above 0 where its longer tail is on that side; 0 if it is not known."""
-    if isinstance(evidence, Mean):
-        return side * (evidence.skewness or 0.0) / math.sqrt(evidence.rows)
-    return side * (evidence.skewness or 0.0) if isinstance(evidence, Replicates) else 0.0
-
-
 def _long_tailed(evidence: Evidence) -> bool:
-    return abs(_skewness(evidence, 1)) > MOST_SKEWED
+    return abs(skewness_of(evidence)) > MOST_SKEWED
 
 
 def _clopper_pearson(share: Proportion, confidence: float, side: int) -> float | Undecidable:

@@ -49,16 +49,15 @@ def contrast_bounds(paired: Paired, factor: float, confidence: float) -> Bounds 
     if not variance > 0:
         return Undecidable(ZERO_VARIANCE)
     value = paired.candidate - factor * paired.baseline
-    below, above = (_errors(paired, factor, confidence, side) * math.sqrt(variance) for side in (-1, 1))
-    return Bounds(value - below, value + above, _METHODS[paired.method])
+    degrees, skewness = paired.degrees_of_freedom, paired.skewness_of_contrast(factor)
+    below, above = (contrast_errors(confidence, degrees, side * skewness) for side in (-1, 1))
+    error = math.sqrt(variance)
+    return Bounds(value - below * error, value + above * error, _METHODS[paired.method])
 
 
-def _errors(paired: PairedEstimates, factor: float, confidence: float, side: int) -> float:
-    """Return how many standard errors the bound on one side is from the contrast: never less than without skewness."""
-    known, skewness = quantile(confidence, paired.degrees_of_freedom), side * paired.skewness_of_contrast(factor)
-    if skewness <= 0 or paired.degrees_of_freedom is None:
-        return known
-    return max(known, skewed_quantile(confidence, paired.degrees_of_freedom, skewness))
+def contrast_errors(confidence: float, degrees: float | None, skewness: float) -> float:
+    """Return how many standard errors a bound is from a contrast skewed towards it: never fewer than without."""
+    return max(quantile(confidence, degrees), skewed_quantile(confidence, degrees, max(skewness, 0.0)))
 
 
 def contrast(paired: Paired, factor: float) -> float | None:

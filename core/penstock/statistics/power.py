@@ -9,10 +9,20 @@ from __future__ import annotations
 import math
 
 from penstock.errors import InvalidValue
-from penstock.statistics.bounds import NO_ROWS, ZERO_VARIANCE, check_confidence, degrees_of_freedom, quantile
+from penstock.statistics.bounds import (
+    NO_ROWS,
+    ZERO_VARIANCE,
+    bound_errors,
+    check_confidence,
+    degrees_of_freedom,
+    quantile,
+    skewness_of,
+)
 from penstock.statistics.evidence import Evidence, Paired, PairedEstimates, PairedProportions, Proportion, Undecidable
+from penstock.statistics.paired import contrast_errors
 
 POWER = 0.8
+_HALVINGS = 60
 
 
 def smallest_difference(
@@ -22,15 +32,15 @@ def smallest_difference(
 
     For `Evidence` the distance from a bound, for `Paired` the distance of candidate − factor·baseline from the margin,
     both in the metric's unit: (quantile at `confidence` + quantile at `power`) standard errors, normal or Student's t
-    as the test itself (Chow, Shao & Wang, "Sample Size Calculations in Clinical Research", 2008, chapter 3).
+    as the test itself (Chow, Shao & Wang, "Sample Size Calculations in Clinical Research", 2008, chapter 3). Where a
+    long tail moves a bound away, as many standard errors as the further one is away.
     """
     check_confidence(confidence)
     check_confidence(power)
     error = standard_error(statistics, factor)
     if isinstance(error, Undecidable):
         return error
-    degrees = _degrees(statistics)
-    return (quantile(confidence, degrees) + quantile(power, degrees)) * error
+    return _errors(statistics, confidence, power, factor) * error
 
 
 def rows_needed(
@@ -44,15 +54,38 @@ def rows_needed(
 ) -> int | Undecidable:
     """Return how many rows like these `rows` a test would need to find a true `difference` > 0.
 
-    As standard errors fall with the root of the rows. `difference` is what somebody wants to be told, such as the
-    margin; it must not be the observed one.
+    As standard errors and skewness fall with the root of the rows. `difference` is what somebody wants to be told, such
+    as the margin; it must not be the observed one.
     """
     if not (math.isfinite(difference) and difference > 0):
         raise InvalidValue("difference", difference, "a finite number > 0")
     smallest = smallest_difference(statistics, confidence, power, factor=factor)
     if isinstance(smallest, Undecidable):
         return smallest
-    return max(1, math.ceil(rows * (smallest / difference) ** 2))
+    now = _errors(statistics, confidence, power, factor)
+    times = (smallest / difference) ** 2
+    # The more rows the fewer standard errors a bound is away, but never fewer than without skewness.
+    unskewed = times * (_errors(statistics, confidence, power, factor, math.inf) / now) ** 2
+    least, most = (unskewed, times) if times > 1 else (times, 1.0)
+    if unskewed == times:
+        return max(1, math.ceil(rows * times))
+    for _ in range(_HALVINGS):
+        times = (least + most) / 2
+        enough = smallest * _errors(statistics, confidence, power, factor, times) / now <= difference * math.sqrt(times)
+        least, most = (least, times) if enough else (times, most)
+    return max(1, math.ceil(rows * most))
+
+
+def _errors(statistics: Evidence | Paired, confidence: float, power: float, factor: float, times: float = 1.0) -> float:
+    """Return how many standard errors `smallest_difference` is, with `times` as many rows."""
+    degrees = _degrees(statistics)
+    if isinstance(statistics, PairedEstimates):
+        bound = contrast_errors(confidence, degrees, abs(statistics.skewness_of_contrast(factor)) / math.sqrt(times))
+    elif isinstance(statistics, PairedProportions):
+        bound = quantile(confidence, degrees)
+    else:
+        bound = bound_errors(confidence, degrees, abs(skewness_of(statistics)) / math.sqrt(times))
+    return bound + quantile(power, degrees)
 
 
 def standard_error(statistics: Evidence | Paired, factor: float = 1.0) -> float | Undecidable:

@@ -273,6 +273,41 @@ def test_as_many_rows_as_needed_detect_the_difference() -> None:
     assert rows_needed(share, 10_000, smallest * (1 + 1e-9), 0.975) == 10_000
 
 
+def with_rows(statistics: Mean | PairedEstimates, rows: int, times: float) -> Mean | PairedEstimates:
+    """The same losses, of `times` as many rows."""
+    if isinstance(statistics, Mean):
+        return replace(statistics, rows=round(rows * times), standard_error=statistics.standard_error / times**0.5)
+    names = ("variance_candidate", "variance_baseline", "covariance")
+    smaller = {name: getattr(statistics, name) / times for name in names}
+    one, two, three, four = (cumulant / times**2 for cumulant in statistics.third_cumulants or ())
+    return replace(statistics, **smaller, third_cumulants=(one, two, three, four))
+
+
+@pytest.mark.parametrize("share", [0.2, 0.5, 0.9, 1.3])
+def test_a_long_tail_takes_as_many_rows_more_as_its_bounds_are_further_away(share: float) -> None:
+    """What a gate's own bound would need: less the more rows there are, as their mean is less skewed."""
+    _, _, pair = skewed_pair()
+    tail = Mean(4.7, 1.07, 2_000, 12.0)
+    far = smallest_difference(tail, 0.975)
+    assert far == pytest.approx((math.sqrt(39) + stats.t.ppf(0.8, 1_999)) * 1.07)
+    for statistics, rows in ((tail, 2_000), (pair, 500)):
+        smallest = smallest_difference(statistics, 0.975, factor=0.9)
+        assert isinstance(smallest, float)
+        needed = rows_needed(statistics, rows, smallest * share, 0.975, factor=0.9)
+        assert isinstance(needed, int)
+        again = smallest_difference(with_rows(statistics, rows, needed / rows), 0.975, factor=0.9)
+        fewer = smallest_difference(with_rows(statistics, rows, 0.99 * needed / rows), 0.975, factor=0.9)
+        assert isinstance(again, float)
+        assert isinstance(fewer, float)
+        assert again <= smallest * share * 1.005 < fewer * 1.005
+        naive = rows / share**2
+        assert needed <= naive + 1 if share < 1 else needed >= naive - 1
+    assert isinstance(far, float)
+    fifth = rows_needed(tail, 2_000, far / 5, 0.975)
+    assert isinstance(fifth, int)
+    assert fifth < 2_000 * 5**2 / 2
+
+
 def test_power_without_variance_is_undecidable() -> None:
     for nothing in (Mean(0.2, 0.0, 10), Proportion(10, 10), PairedProportions(10, 0, 0, 0), Proportion(0, 0)):
         assert isinstance(smallest_difference(nothing, 0.95), Undecidable)
