@@ -11,7 +11,7 @@ import itertools
 import json
 import math
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -160,9 +160,9 @@ def _error_sums(population: Population, model: str, weights: Floats) -> dict[str
 
 def _of_spread(sums: Mapping[str, Floats]) -> dict[str, Floats]:
     """Return what compares the spread of errors with that of delays, from sums."""
+    spread = sums["y²"] - sums["y"] ** 2 / sums["rows"]
     about_mean = sums["e²"] - sums["e"] ** 2 / sums["rows"]
-    of_labels = sums["rows"], sums["y"], sums["y²"]
-    return {"r2": replicates.r2(*of_labels, sums["e²"]), "explained_variance": replicates.r2(*of_labels, about_mean)}
+    return {"r2": 1 - sums["e²"] / spread, "explained_variance": 1 - about_mean / spread}
 
 
 def _of_confusion(counts: Floats, name: str) -> Floats:
@@ -262,29 +262,28 @@ def bootstrapped_errors(sample: Population, source: str) -> Iterator[tuple[str, 
     sums = {"y": y, "y²": y * y, **errors}
     state.update(keys_of_rows(source, 0, n), GroupCodes(n), sums=sums, scores=scores)
     of_model, values = {}, {}
+    parts = {model: _sums_of_errors(state.parts, model) for model in MODELS}
     for model in MODELS:
-        drawn = {"rows": state.sums(), "y": state.sums("y"), "y²": state.sums("y²")}
-        drawn |= {kind: state.sums(f"{model} {kind}") for kind in _POWERS}
+        drawn = _sums_of_errors(state.sums, model)
         of_model[model] = {
             "median_absolute_error": replicates.quantile(state.scores(model), state.edges(model), 0.5),
-            **_of_spread(drawn),
+            **{name: replicates.r2(of, parts[model][name].total()) for name, of in drawn.items()},
         }
         values[model] = {"median_absolute_error": float(np.median(np.abs(sample.errors[model])))}
         own = _of_spread(_error_sums(sample, model, np.ones(n)))
         values[model] |= {name: float(value[0]) for name, value in own.items()}
-    counted, labels, squares, squared = (state.parts(name) for name in ("rows", "y", "y²", "candidate e²"))
-    contributions = {
-        "r2": replicates.contributions_to_r2(counted, labels, squares, squared),
-        "explained_variance": replicates.contributions_to_r2(
-            counted, labels, squares, squared, state.parts("candidate e")
-        ),
-    }
-    degrees = {name: replicates.degrees(of_metric) for name, of_metric in contributions.items()}
+    contributions = {name: replicates.contributions_to_r2(of, of.total()) for name, of in parts["candidate"].items()}
+    degrees = {name: replicates.degrees(of_parts) for name, of_parts in contributions.items()}
     off_on_the_mean = sample.errors["candidate"].mean() ** 2 > MOST_OFFSET * sample.errors["candidate"].var()
     for metric, found in _bounded(OF_ERRORS, of_model, values, degrees):
         unbounded = metric == "explained_variance" and off_on_the_mean
         if not unbounded or isinstance(found, PairedEstimates):
             yield metric, found
+
+
+def _sums_of_errors(sums: Callable[[str], Floats], model: str) -> dict[str, replicates.ErrorSums]:
+    of = replicates.ErrorSums(sums("rows"), sums("y"), sums("y²"), sums(f"{model} e²"))
+    return {"r2": of, "explained_variance": of._replace(error=sums(f"{model} e"))}
 
 
 def _of_scores(counts: Floats) -> dict[str, Floats]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from penstock.evaluation.answers import JudgedRows
 from penstock.evaluation.inference import replicates
 from penstock.evaluation.inference.bootstrap import MOST_BINS, ROWS, SLICED_BINS, Bootstrap, Floats
+from penstock.evaluation.inference.replicates import ErrorSums
 from penstock.evaluation.tasks.classes import ranks_of
 from penstock.evaluation.tasks.task import Settings
 from penstock.model.metrics import read_name
@@ -212,10 +213,8 @@ class RegressionPlan(Plan):
             return replicates.quantile(scores, state.edges(name, group), level)
         if metric not in SHARES_OF_SPREAD or (group and not state.sliced_sums):
             return None
-        rows, squares = state.sums(group=group), state.sums(f"{of} e²", group)
-        if metric == "explained_variance":
-            squares = squares - replicates.mean(state.sums(f"{of} e", group) ** 2, rows)
-        return replicates.r2(rows, state.sums("y", group), state.sums("y²", group), squares)
+        drawn, whole = (self._error_sums(sums, metric, of, group) for sums in (state.sums, state.parts))
+        return replicates.r2(drawn, whole.total())
 
     def contributions(self, state: Bootstrap, metric: str, of: str, group: int) -> Floats | None:
         """Return those to means of errors and their squares, and to what compares these with the spread of labels."""
@@ -226,9 +225,14 @@ class RegressionPlan(Plan):
             return _to_mean(state, f"{of} e²", group) / (2 * math.sqrt(mean)) if mean > 0 else None
         if metric not in SHARES_OF_SPREAD:
             return None
-        rows, y, squares, of_errors = (state.parts(name, group) for name in (ROWS, "y", "y²", f"{of} e²"))
-        about = state.parts(f"{of} e", group) if metric == "explained_variance" else None
-        return replicates.contributions_to_r2(rows, y, squares, of_errors, about)
+        parts = self._error_sums(state.parts, metric, of, group)
+        return replicates.contributions_to_r2(parts, parts.total())
+
+    @staticmethod
+    def _error_sums(sums: Callable[[str, int], Floats], metric: str, of: str, group: int) -> ErrorSums:
+        rows, y, squares, of_errors = (sums(name, group) for name in (ROWS, "y", "y²", f"{of} e²"))
+        error = sums(f"{of} e", group) if metric == "explained_variance" else None
+        return ErrorSums(rows, y, squares, of_errors, error)
 
 
 class MultilabelPlan(Plan):

@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from itertools import combinations
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -133,13 +133,13 @@ def degrees(contributions: Floats) -> float | None:
 
     Satterthwaite ("An Approximate Distribution of Estimates of Variance Components", Biometrics Bulletin 2, 1946): an
     estimated variance has 2 / (its squared coefficient of variation), which of sums over many parts is 2 parts /
-    (their excess kurtosis). Half of that, as a sample shows about half the kurtosis of a long tail (core/adr/0010).
+    (their excess kurtosis). A third of that, as a sample shows about a third of a long tail's kurtosis (core/adr/0010).
     None where they tell no limit. Contributions add up to 0.
     """
     squares = contributions**2
     spread = float(squares.mean())
     excess = float((squares**2).mean()) / spread**2 - 3 if spread > 0 else math.nan
-    return max(1.0, len(contributions) / excess) if excess > 0 else None
+    return max(1.0, 2 * len(contributions) / (3 * excess)) if excess > 0 else None
 
 
 def quantile(counts: Floats, edges: tuple[Floats, Floats], level: float) -> Floats:
@@ -215,31 +215,53 @@ def _kappa(labels: Floats, predicted: Floats, right: Floats, rows: Floats) -> Fl
     return _divided(right * rows - chance, rows**2 - chance)
 
 
-def r2(rows: Floats, y: Floats, y_squared: Floats, squared_error: Floats) -> Floats:
-    """Return R² from weighted sums: of weights, labels, squared labels and squared errors.
+class ErrorSums(NamedTuple):
+    """Weighted sums over parts of the rows, or over replicates: of weights, labels, errors and their squares.
 
-    Undefined where the labels are so far from 0 that their spread is lost in rounding.
+    `error` for explained variance, whose errors are about their mean; None for R².
     """
-    spread = y_squared - _divided(y**2, rows)
-    return 1 - _divided(squared_error, np.where(spread > 1e-9 * y_squared, spread, 0.0))
+
+    rows: Floats
+    y: Floats
+    y_squared: Floats
+    squared_error: Floats
+    error: Floats | None = None
+
+    def total(self) -> ErrorSums:
+        """Return the sums over all of them."""
+        return ErrorSums(*(None if of is None else of.sum() for of in self))  # type: ignore[arg-type]
 
 
-def contributions_to_r2(
-    rows: Floats, y: Floats, y_squared: Floats, squared_error: Floats, error: Floats | None = None
-) -> Floats:
-    """Return what parts of the rows contribute to R², to first order, from the sums over each part.
+def r2(of: ErrorSums, whole: ErrorSums) -> Floats:
+    """Return R² or explained variance of replicates, linear in the rows about that of the `whole`.
 
-    R² is 1 − Σe²/Σ(y − ȳ)², so a row contributes that quotient times its (y − ȳ)², less its e², over Σ(y − ȳ)². With
-    the sums of `error` to explained variance, whose errors are about their mean.
+    By their own quotients few rows would spread it further than fresh samples do (core/adr/0010). Undefined where the
+    labels are so far from 0 that their spread is lost in rounding.
     """
-    mean_y = y.sum() / rows.sum()
-    of_labels = y_squared - 2 * mean_y * y + mean_y**2 * rows
-    if error is not None:
-        mean_error = error.sum() / rows.sum()
-        squared_error = squared_error - 2 * mean_error * error + mean_error**2 * rows
-    spread = of_labels.sum()
-    contributions: Floats = _divided(_divided(squared_error.sum(), spread) * of_labels - squared_error, spread)
-    return contributions
+    about, spread = _about_means(whole, whole)
+    return 1 - _divided(about, spread) + contributions_to_r2(of, whole)
+
+
+def contributions_to_r2(of: ErrorSums, whole: ErrorSums) -> Floats:
+    """Return what parts of the rows contribute to R² or explained variance of the `whole`, to first order.
+
+    R² is 1 − Σe²/Σ(y − ȳ)², so a row contributes that quotient times its (y − ȳ)², less its e², over Σ(y − ȳ)².
+    """
+    of_errors, of_labels = _about_means(of, whole)
+    about, spread = _about_means(whole, whole)
+    return _divided(_divided(about, spread) * of_labels - of_errors, spread)
+
+
+def _about_means(of: ErrorSums, whole: ErrorSums) -> tuple[Floats, Floats]:
+    """Return the sums of squared errors and of squared labels about their means in the `whole`."""
+    mean_y = whole.y / whole.rows
+    spread = of.y_squared - 2 * mean_y * of.y + mean_y**2 * of.rows
+    if of is whole:
+        spread = np.where(spread > 1e-9 * of.y_squared, spread, np.nan)
+    if of.error is None or whole.error is None:
+        return of.squared_error, spread
+    mean = whole.error / whole.rows
+    return of.squared_error - 2 * mean * of.error + mean**2 * of.rows, spread
 
 
 def contributions_to_mean(total: Floats, rows: Floats) -> Floats:
