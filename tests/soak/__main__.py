@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import sys
 
-from tests.soak import coverage, coverage_of_plans
+from tests.soak import coverage, coverage_of_plans, coverage_of_tails
 
-SIMULATIONS = {"coverage": coverage.main, "plans": coverage_of_plans.main}
+SIMULATIONS = {"coverage": coverage.main, "plans": coverage_of_plans.main, "tails": coverage_of_tails.main}
 
 if __name__ == "__main__":
     name = sys.argv[1] if len(sys.argv) > 1 else ""

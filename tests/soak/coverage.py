@@ -272,8 +272,10 @@ def bootstrapped_errors(sample: Population, source: str) -> Iterator[tuple[str, 
         values[model] = {"median_absolute_error": float(np.median(np.abs(sample.errors[model])))}
         own = _of_spread(_error_sums(sample, model, np.ones(n)))
         values[model] |= {name: float(value[0]) for name, value in own.items()}
-    contributions = {name: replicates.contributions_to_r2(of, of.total()) for name, of in parts["candidate"].items()}
-    degrees = {name: replicates.degrees(of_parts) for name, of_parts in contributions.items()}
+    degrees = {}
+    for name in ("r2", "explained_variance"):
+        new, old = (replicates.contributions_to_r2(of[name], of[name].total()) for of in parts.values())
+        degrees[name] = replicates.degrees(new), replicates.degrees(new - old)
     off_on_the_mean = sample.errors["candidate"].mean() ** 2 > MOST_OFFSET * sample.errors["candidate"].var()
     for metric, found in _bounded(OF_ERRORS, of_model, values, degrees):
         unbounded = metric == "explained_variance" and off_on_the_mean
@@ -298,16 +300,16 @@ def _bounded(
     names: Sequence[str],
     of_model: Mapping[str, Mapping[str, Floats]],
     values: Mapping[str, Mapping[str, float]],
-    degrees: Mapping[str, float | None] | None = None,
+    degrees: Mapping[str, tuple[float | None, float | None]] | None = None,
 ) -> Iterator[tuple[str, Evidence | Paired]]:
     for name in names:
         label = "roc_auc (bootstrap)" if name == "roc_auc" else name
-        fewer = (degrees or {}).get(name)
-        alone = replicates.evidence(values["candidate"][name], of_model["candidate"][name], degrees=fewer)
+        own, of_both = (degrees or {}).get(name, (None, None))
+        alone = replicates.evidence(values["candidate"][name], of_model["candidate"][name], degrees=own)
         if alone:
             yield label, evidence_from_json(alone["evidence"])
         new, old = (of_model[model][name] for model in MODELS)
-        pair = replicates.paired(values["candidate"][name], values["baseline"][name], new, old)
+        pair = replicates.paired(values["candidate"][name], values["baseline"][name], new, old, degrees=of_both)
         if pair:
             yield label, paired_from_json(pair["paired"])
 

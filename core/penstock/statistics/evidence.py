@@ -148,7 +148,7 @@ class PairedEstimates(_Statistics):
     variance_candidate: float
     variance_baseline: float
     covariance: float
-    degrees_of_freedom: int | None = None
+    degrees_of_freedom: float | None = None
     third_cumulants: tuple[float, float, float, float] | None = None
 
     def __post_init__(self) -> None:

@@ -41,11 +41,13 @@ def paired(
     baseline: float | None,
     new: Floats,
     old: Floats,
-    contributions: tuple[Floats, Floats] | None = None,
+    *,
+    degrees: float | None = None,
+    third_cumulants: tuple[float, float, float, float] | None = None,
 ) -> dict[str, Any]:
     """Return `Measurement.stats` of two estimates on the same rows: empty where the replicates compare nothing.
 
-    `contributions` of parts of the rows to both tell how skewed their difference is.
+    `degrees` of freedom count where they are fewer than the replicates'.
     """
     usable = np.isfinite(new) & np.isfinite(old)
     if candidate is None or baseline is None or not np.isfinite([candidate, baseline]).all():
@@ -54,9 +56,10 @@ def paired(
         return {}
     spread = np.cov(new[usable], old[usable])
     numbers = float(spread[0, 0]), float(spread[1, 1]), float(spread[0, 1])
-    known = float(candidate), float(baseline), *numbers, int(usable.sum()) - 1
-    third = None if contributions is None else _third_cumulants(*contributions)
-    return {"paired": PairedEstimates("bootstrap", *known, third).to_json()}
+    most = int(usable.sum()) - 1
+    fewer = most if degrees is None else min(degrees, most)
+    known = float(candidate), float(baseline), *numbers, fewer
+    return {"paired": PairedEstimates("bootstrap", *known, third_cumulants).to_json()}
 
 
 def skewness(contributions: Floats) -> float | None:
@@ -65,7 +68,8 @@ def skewness(contributions: Floats) -> float | None:
     return float((contributions**3).sum()) / spread**1.5 if spread > 0 else None
 
 
-def _third_cumulants(new: Floats, old: Floats) -> tuple[float, float, float, float] | None:
+def third_cumulants(new: Floats, old: Floats) -> tuple[float, float, float, float] | None:
+    """Return those of two estimates, as `PairedEstimates` has them, from what parts of the rows contribute to each."""
     kinds = ((new, new, new), (new, new, old), (new, old, old), (old, old, old))
     one, two, three, four = (float((a * b * c).sum()) for a, b, c in kinds)
     return (one, two, three, four) if math.isfinite(one + two + three + four) else None

@@ -132,8 +132,8 @@ class Replication:
             theirs = values.get((group, BASELINE, metric.metric))
             if own is not None and of == CANDIDATE and _finite(theirs) and "paired" not in stats:
                 against = drawn(metric.metric, BASELINE, group)
-                both = self._contributions(metric.metric, group)
-                stats |= {} if against is None else replicates.paired(metric.value, theirs, own, against, both)
+                tails = self._tails(metric.metric, group)
+                stats |= {} if against is None else replicates.paired(metric.value, theirs, own, against, **tails)
             completed.append((group, of, metric._replace(stats=stats)))
         return completed
 
@@ -151,22 +151,28 @@ class Replication:
             return None
         return self._plan.replicates(self._state, metric, of, group)
 
-    def _tail(self, metric: str, of: str, group: int) -> dict[str, float | None]:
+    def _tail(self, metric: str, of: str, group: int) -> dict[str, Any]:
         """Return what a long tail of the rows does to a bound: a mean is skewed, a share's spread is known badly."""
-        if self._plan is None or self._state is None:
-            return {}
-        contributions = self._plan.contributions(self._state, metric, of, group)
+        contributions = self._contributions(metric, of, group)
         if contributions is None:
             return {}
         if metric in SHARES_OF_SPREAD:
             return {"degrees": replicates.degrees(contributions)}
         return {"skewness": replicates.skewness(contributions)}
 
-    def _contributions(self, metric: str, group: int) -> tuple[Floats, Floats] | None:
-        if self._plan is None or self._state is None or metric in SHARES_OF_SPREAD:
+    def _tails(self, metric: str, group: int) -> dict[str, Any]:
+        """Return what it does to the bounds of a difference."""
+        new, old = (self._contributions(metric, of, group) for of in (CANDIDATE, BASELINE))
+        if new is None or old is None:
+            return {}
+        if metric in SHARES_OF_SPREAD:
+            return {"degrees": replicates.degrees(new - old)}
+        return {"third_cumulants": replicates.third_cumulants(new, old)}
+
+    def _contributions(self, metric: str, of: str, group: int) -> Floats | None:
+        if self._plan is None or self._state is None:
             return None
-        new, old = (self._plan.contributions(self._state, metric, of, group) for of in (CANDIDATE, BASELINE))
-        return None if new is None or old is None else (new, old)
+        return self._plan.contributions(self._state, metric, of, group)
 
     def pack(self) -> dict[str, Any]:
         """Return the state as arrays, text and numbers."""
