@@ -69,9 +69,8 @@ def of_groups(losses: Floats, source: str) -> Evidence:
 def main(arguments: Sequence[str]) -> None:
     """Print the table: `[draws]`, 4,000 by default."""
     draws = int(arguments[0]) if arguments else 4_000
-    print(
-        "| losses | rows | of | shown | below | above | of a gate | below | above |\n|---|---|---|---|---|---|---|---|---|"
-    )
+    print("| losses | rows | of | shown | below | above | of a gate | below | above |")
+    print("|---" * 9 + "|")
     for (name, losses), rows in itertools.product(populations().items(), ROWS):
         chance = np.random.default_rng([5, rows])
         tallies = {of: (Tally(), Tally()) for of in ("rows", "groups")}
