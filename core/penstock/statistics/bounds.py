@@ -111,10 +111,14 @@ def quantile(confidence: float, degrees: float | None) -> float:
 
 
 def skewness_of(evidence: Evidence) -> float:
-    """Return the skewness of an estimate itself, above 0 where its longer tail is above it; 0 if it is not known."""
-    if isinstance(evidence, Mean):
-        return (evidence.skewness or 0.0) / math.sqrt(evidence.rows)
-    return evidence.skewness or 0.0 if isinstance(evidence, Replicates) else 0.0
+    """Return the skewness of an estimate itself, above 0 where its longer tail is above it; 0 if it is not known.
+
+    Between -1 and 1, as |Σu³| ≤ (Σu²)^1.5.
+    """
+    if not isinstance(evidence, Mean | Replicates) or evidence.skewness is None:
+        return 0.0
+    of_estimate = 1.0 if isinstance(evidence, Replicates) else math.sqrt(max(evidence.rows, 1))
+    return min(1.0, max(-1.0, evidence.skewness / of_estimate))
 
 
 def bound_errors(confidence: float, degrees: float | None, skewness: float) -> float:

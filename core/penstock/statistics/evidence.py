@@ -175,24 +175,32 @@ class PairedEstimates(_Statistics):
         return variance if variance > 1e-13 * terms else 0.0
 
     def of_roots(self) -> PairedEstimates | None:
-        """Return those of the two roots, by linearisation; None where an estimate is not above 0."""
+        """Return those of the two roots, by linearisation; None where an estimate is not above 0, or too near to it."""
         if not min(self.candidate, self.baseline) > 0:
             return None
-        new, old = math.sqrt(self.candidate), math.sqrt(self.baseline)
-        f, g = 1 / (2 * new), 1 / (2 * old)
-        variances = f * f * self.variance_candidate, g * g * self.variance_baseline, f * g * self.covariance
+        new, old = 2 * math.sqrt(self.candidate), 2 * math.sqrt(self.baseline)
+        variances = self.variance_candidate / new / new, self.variance_baseline / old / old, self.covariance / new / old
         third = self.third_cumulants
         if third is not None:
-            third = f**3 * third[0], f * f * g * third[1], f * g * g * third[2], g**3 * third[3]
-        return PairedEstimates(self.method, new, old, *variances, self.degrees_of_freedom, third)
+            one, two, three, four = third
+            third = one / new / new / new, two / new / new / old, three / new / old / old, four / old / old / old
+            third = third if all(_is_finite(cumulant) for cumulant in third) else None
+        if not all(_is_finite(variance) for variance in variances):
+            return None
+        return PairedEstimates(self.method, new / 2, old / 2, *variances, self.degrees_of_freedom, third)
 
     def skewness_of_contrast(self, factor: float) -> float:
-        """Return the skewness of candidate − factor·baseline; 0 where it is not known, or lost where terms cancel."""
+        """Return the skewness of candidate − factor·baseline; 0 where it is not known, or lost where terms cancel.
+
+        Between -1 and 1, as |Σu³| ≤ (Σu²)^1.5.
+        """
         variance = self.variance_of_contrast(factor)
         if self.third_cumulants is None or not variance > 1e-6 * (self.variance_candidate + self.variance_baseline):
             return 0.0
         one, two, three, four = self.third_cumulants
-        return (one - 3 * factor * two + 3 * factor**2 * three - factor**3 * four) / (variance * math.sqrt(variance))
+        third = one - 3 * factor * (two - factor * three) - factor * factor * factor * four
+        skewness = third / variance / math.sqrt(variance)
+        return min(1.0, max(-1.0, skewness)) if math.isfinite(skewness) else 0.0
 
 
 Evidence = Proportion | Auc | Mean | Replicates

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from penstock.errors import InvalidValue
-from penstock.statistics.bounds import confidence_of, interval, level_of, lower_bound, upper_bound
+from penstock.statistics.bounds import confidence_of, interval, level_of, lower_bound, method_of, upper_bound
 from penstock.statistics.evidence import (
     Auc,
     Bounds,
@@ -231,6 +231,20 @@ def test_what_is_shown_of_a_mean_holds_it_and_is_inside_the_bounds_of_a_gate(
     lower, upper = (float(bound(mean, confidence)) for bound in (lower_bound, upper_bound))  # type: ignore[arg-type]
     shown = found(interval(mean, level_of(confidence)))
     assert lower - 1e-9 <= shown.lower <= 1 <= shown.upper <= upper + 1e-9
+
+
+@pytest.mark.parametrize("evidence", [Mean(1.0, 0.1, 10, 1e308), Replicates(1.0, 0.1, 200, None, 1e300)])
+def test_no_estimate_is_more_skewed_than_one_row_makes_it(evidence: Mean | Replicates) -> None:
+    """|Σu³| ≤ (Σu²)^1.5, whatever somebody wrote down."""
+    most = replace(evidence, skewness=math.sqrt(10) if isinstance(evidence, Mean) else 1.0)
+    assert upper_bound(evidence, 0.975) == upper_bound(most, 0.975)
+    assert math.isfinite(float(upper_bound(evidence, 0.975)))  # type: ignore[arg-type]
+
+
+def test_means_of_no_rows_are_undecidable_whatever_their_skewness() -> None:
+    for skewness in (None, 3.0):
+        assert isinstance(upper_bound(Mean(1.0, 0.1, 0, skewness), 0.9), Undecidable)
+        assert method_of(Mean(1.0, 0.1, 0, skewness)).startswith(("t", "Hall"))
 
 
 def test_a_skewness_that_is_no_number_is_refused() -> None:

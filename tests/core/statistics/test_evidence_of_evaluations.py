@@ -445,3 +445,18 @@ def test_means_of_grouped_rows_are_as_skewed_as_those_of_the_groups() -> None:
     root = found(of, "root_mean_squared_error").stats["evidence"]
     assert root["skewness"] == pytest.approx(together.skewness, rel=1e-9)
     assert found(of, "r2").stats["evidence"]["skewness"] is None
+
+
+@pytest.mark.parametrize("size", [1e110, 1e-160, 1e140])
+@pytest.mark.parametrize("how", [{}, {"group": "day"}, {"weight": "w"}])
+def test_errors_of_any_size_are_measured_whatever_becomes_of_their_cubes(size: float, how: dict[str, Any]) -> None:
+    random = np.random.default_rng(6)
+    y, error = size * random.normal(size=(2, 400))
+    rows = pd.DataFrame({"target": y, "said": y + error, "day": np.arange(400) // 4, "w": random.integers(1, 5, 400)})
+    of = measured(rows[["target", "said", *how.values()]], "regression", (Said(), Said(0.5)), bootstrap=50, **how)
+    assert found(of, "mean_absolute_error").value == pytest.approx(
+        np.average(np.abs(error), weights=rows["w"] if "weight" in how else None), rel=1e-9
+    )
+    for measurement in of.measurements:
+        for name, read in (("evidence", evidence_from_json), ("paired", paired_from_json)):
+            assert name not in measurement.stats or read(measurement.stats[name])

@@ -223,6 +223,16 @@ def test_a_difference_of_roots_is_skewed_and_spread_as_its_rows_to_first_order()
     assert replace(pair, baseline=0.0).of_roots() is None
 
 
+@pytest.mark.parametrize("value", [1e-320, 1e-300, 1e150])
+def test_roots_of_any_size_have_statistics_or_none(value: float) -> None:
+    spread = 1e-3 * value * value
+    pair = PairedEstimates("mean", value, value, spread, spread, 0.0, 9, (1e307, 0.0, 0.0, 1e-310))
+    roots = pair.of_roots()
+    assert roots is None or roots.candidate == pytest.approx(math.sqrt(value))
+    tiny = PairedEstimates("mean", 1.0, 1.0, 1e-210, 1e-210, 0.0, 9, (1e-310, 0.0, 0.0, 0.0))
+    assert 0 < tiny.skewness_of_contrast(0.5) <= 1
+
+
 def test_a_skewness_that_is_not_known_or_lost_in_rounding_leaves_students_bounds() -> None:
     _, _, pair = skewed_pair()
     without = replace(pair, third_cumulants=None)

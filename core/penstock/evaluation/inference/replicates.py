@@ -30,7 +30,10 @@ def evidence(
     usable = np.isfinite(replicates)
     if value is None or not np.isfinite(value) or usable.mean() < _ENOUGH:
         return {}
-    error = float(np.std(replicates[usable], ddof=1))
+    with np.errstate(over="ignore"):
+        error = float(np.std(replicates[usable], ddof=1))
+    if not math.isfinite(error):
+        return {}
     count = int(usable.sum())
     fewer = degrees if degrees is not None and degrees < count - 1 else None
     return {"evidence": Replicates(float(value), error, count, fewer, skewness).to_json()}
@@ -54,7 +57,10 @@ def paired(
         return {}
     if usable.mean() < _ENOUGH:
         return {}
-    spread = np.cov(new[usable], old[usable])
+    with np.errstate(over="ignore", invalid="ignore"):
+        spread = np.cov(new[usable], old[usable])
+    if not np.isfinite(spread).all():
+        return {}
     numbers = float(spread[0, 0]), float(spread[1, 1]), float(spread[0, 1])
     most = int(usable.sum()) - 1
     fewer = most if degrees is None else min(degrees, most)
@@ -64,14 +70,16 @@ def paired(
 
 def skewness(contributions: Floats) -> float | None:
     """Return how skewed an estimate is, from what independent parts of the rows contribute to it; None: not known."""
-    spread = float((contributions**2).sum())
-    return float((contributions**3).sum()) / spread**1.5 if spread > 0 else None
+    scaled = _scaled(contributions)
+    spread = float((scaled**2).sum())
+    return float((scaled**3).sum()) / spread**1.5 if spread > 0 else None
 
 
 def third_cumulants(new: Floats, old: Floats) -> tuple[float, float, float, float] | None:
     """Return those of two estimates, as `PairedEstimates` has them, from what parts of the rows contribute to each."""
     kinds = ((new, new, new), (new, new, old), (new, old, old), (old, old, old))
-    one, two, three, four = (float((a * b * c).sum()) for a, b, c in kinds)
+    with np.errstate(over="ignore", invalid="ignore"):
+        one, two, three, four = (float((a * b * c).sum()) for a, b, c in kinds)
     return (one, two, three, four) if math.isfinite(one + two + three + four) else None
 
 
@@ -140,7 +148,7 @@ def degrees(contributions: Floats) -> float | None:
     (their excess kurtosis). A third of that, as a sample shows about a third of a long tail's kurtosis (core/adr/0010).
     None where they tell no limit. Contributions add up to 0.
     """
-    squares = contributions**2
+    squares = _scaled(contributions) ** 2
     spread = float(squares.mean())
     excess = float((squares**2).mean()) / spread**2 - 3 if spread > 0 else math.nan
     return max(1.0, 2 * len(contributions) / (3 * excess)) if excess > 0 else None
@@ -277,6 +285,12 @@ def contributions_to_mean(total: Floats, rows: Floats) -> Floats:
 def mean(total: Floats, rows: Floats) -> Floats:
     """Return a weighted mean from sums."""
     return _divided(total, rows)
+
+
+def _scaled(contributions: Floats) -> Floats:
+    """Return them in units of the largest, so that their powers are what a float holds; NaN where there is none."""
+    largest = np.abs(contributions).max()
+    return contributions / largest if 0 < largest < np.inf else np.full_like(contributions, np.nan)
 
 
 def _divided(one: Floats, other: Floats) -> Floats:
