@@ -36,8 +36,9 @@ def evaluation(seed: int) -> Evaluation:
         pair: dict[str, Any] = {"paired": PairedProportions(both, ours, theirs, neither).to_json()}
         pair["evidence"] = Proportion(both + ours, rows).to_json()
         loss, base = 0.4 + chance.random() / 100, 0.41 + chance.random() / 100
-        means: dict[str, Any] = {"evidence": Mean(loss, 0.004, rows).to_json()}
-        means["paired"] = PairedEstimates("mean", loss, base, 1.6e-5, 1.6e-5, 1.5e-5, rows - 1).to_json()
+        means: dict[str, Any] = {"evidence": Mean(loss, 0.004, rows, 2 + chance.random()).to_json()}
+        third = 2.6e-9, 2.5e-9, 2.5e-9, 2.5e-9
+        means["paired"] = PairedEstimates("mean", loss, base, 1.6e-5, 1.6e-5, 1.5e-5, rows - 1, third).to_json()
         measurements += [
             Measurement("accuracy", CANDIDATE, (both + ours) / rows, rows, where, stats=pair),
             Measurement("accuracy", BASELINE, (both + theirs) / rows, rows, where),
