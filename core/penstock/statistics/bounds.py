@@ -49,7 +49,8 @@ def lower_bound(evidence: Evidence, confidence: float) -> float | Undecidable:
     degrees of freedom, which is t where the losses are not skewed (`skewed_quantile`); where a few of them are huge, on
     their side at least Cantelli's inequality, which holds for any distribution of known variance: √(c/(1 − c)) standard
     errors (core/adr/0010). Roots of means: the roots of those. Bootstrap: t with replicates − 1, as the standard error
-    is itself estimated, or with fewer degrees where the rows tell less of it. `InvalidValue` unless 0 < confidence < 1.
+    is itself estimated, or with fewer degrees where the rows tell less of it; where the skewness of the estimate is
+    known, as for means of groups of rows, likewise. `InvalidValue` unless 0 < confidence < 1.
     """
     return _bound(evidence, confidence, -1)
 
@@ -71,8 +72,10 @@ def interval(evidence: Evidence, level: float = 0.95) -> Bounds | Undecidable:
     if isinstance(evidence, Proportion):
         return _wilson(evidence, normal_quantile(confidence)) if evidence.rows else Undecidable(NO_ROWS)
     lower, upper = (_bound(evidence, confidence, side, shown=True) for side in (-1, 1))
-    if isinstance(lower, Undecidable) or isinstance(upper, Undecidable):
-        return lower if isinstance(lower, Undecidable) else Undecidable(ZERO_VARIANCE)
+    if isinstance(lower, Undecidable):
+        return lower
+    if isinstance(upper, Undecidable):
+        return upper
     return Bounds(lower, upper, _name(evidence))
 
 
@@ -139,7 +142,7 @@ def skewed_quantile(confidence: float, degrees: float | None, skewness: float) -
     if skewness <= 0:
         return known
     smaller = (1 - confidence) / (1 + _TIMES_SKEWNESS * skewness)
-    return max(known, min(_hall(quantile(1 - smaller, degrees), skewness), _vysochanskij_petunin(confidence)))
+    return max(known, min(_hall(-quantile(smaller, degrees), skewness), _vysochanskij_petunin(confidence)))
 
 
 def check_confidence(confidence: float) -> None:
@@ -165,14 +168,18 @@ def _bound(evidence: Evidence, confidence: float, side: int, *, shown: bool = Fa
     errors = skewed_quantile(confidence, degrees, skewness) if shown else bound_errors(confidence, degrees, skewness)
     reach = side * errors * evidence.standard_error
     if isinstance(evidence, RootMean):  # the mean's standard error is 2 · root times the root's
-        return math.sqrt(max(0.0, evidence.value**2 + 2 * evidence.value * reach))
+        return math.sqrt(max(0.0, evidence.value * evidence.value + 2 * evidence.value * reach))
     return _logit_bound(evidence.value, reach) if isinstance(evidence, Auc) else evidence.value + reach
 
 
 def _hall(quantile_of_t: float, skewness: float) -> float:
-    """Return how many standard errors a bound is from a mean that is skewed by `skewness` towards it."""
+    """Return how many standard errors a bound is from a mean that is skewed by `skewness` towards it.
+
+    Where the cube is about -1/8 that is largest; a mean that is still more skewed is not known better.
+    """
     if abs(skewness) < 1e-6:  # nearly 0/0
         return quantile_of_t
+    skewness = min(skewness, 3 * (math.sqrt(quantile_of_t**2 + 0.75) - quantile_of_t))
     cube = 1 - skewness * (quantile_of_t + skewness / 6)
     root = math.copysign(abs(cube) ** (1 / 3), cube)
     return max(3 / skewness * (1 - root), min(quantile_of_t, 0.0))

@@ -31,12 +31,13 @@ def contrast_bounds(paired: Paired, factor: float, confidence: float) -> Bounds 
     the margin"), never "not significantly different".
 
     Estimates: their variances and covariance give the contrast's (means: t of per-row differences, further away on the
-    side of a long tail, as `skewed_quantile`; AUC: DeLong et al. 1988; bootstrap: t with replicates − 1). Proportions
-    with factor 1: Tango's score test, "Equivalence test and confidence interval for the difference in proportions for
-    the paired-sample design", Statistics in Medicine 17 (1998), inverted. With another factor the same construction,
-    the score test at the multinomial's maximum likelihood under the constraint; where the contrast is 0 that is Tang,
-    Tang & Chan's test of a ratio ("On tests of equivalence via non-unity relative risk for matched-pair design",
-    Statistics in Medicine 22, 2003). Both hold without any disagreement between the models. Rows must be independent.
+    side of a long tail, as `skewed_quantile`; AUC: DeLong et al. 1988; bootstrap: t with replicates − 1 or, where rows
+    tell less, fewer degrees of freedom, and for means likewise). Proportions with factor 1: Tango's score test,
+    "Equivalence test and confidence interval for the difference in proportions for the paired-sample design",
+    Statistics in Medicine 17 (1998), inverted. With another factor the same construction, the score test at the
+    multinomial's maximum likelihood under the constraint; where the contrast is 0 that is Tang, Tang & Chan's test of a
+    ratio ("On tests of equivalence via non-unity relative risk for matched-pair design", Statistics in Medicine 22,
+    2003). Both hold without any disagreement between the models. Rows must be independent.
     """
     check_confidence(confidence)
     if isinstance(paired, PairedProportions):
@@ -72,7 +73,8 @@ def contrast(paired: Paired, factor: float) -> float | None:
 def p_value_worse(paired: Paired, *, greater_is_better: bool = True) -> float | Undecidable:
     """Return the one-sided p-value of "the candidate is not worse than the baseline" (margin 0): small is harm.
 
-    Proportions: McNemar, exact. Estimates: as `contrast_bounds` with factor 1.
+    Proportions: McNemar, exact. Estimates: the normal distribution or Student's t, without what `contrast_bounds` adds
+    towards a long tail: differences without a margin have hardly any.
     """
     if isinstance(paired, PairedProportions):
         test = mcnemar(paired)

@@ -23,6 +23,7 @@ from penstock.statistics.paired import contrast_errors
 
 POWER = 0.8
 _HALVINGS = 60
+_MOST_ROWS = 2.0**62
 
 
 def smallest_difference(
@@ -40,6 +41,9 @@ def smallest_difference(
     error = standard_error(statistics, factor)
     if isinstance(error, Undecidable):
         return error
+    degrees = _degrees(statistics)
+    if degrees is not None and degrees < 1:
+        return Undecidable("fewer than two rows")
     return _errors(statistics, confidence, power, factor) * error
 
 
@@ -63,7 +67,9 @@ def rows_needed(
     if isinstance(smallest, Undecidable):
         return smallest
     now = _errors(statistics, confidence, power, factor)
-    times = (smallest / difference) ** 2
+    times = smallest / difference * (smallest / difference)
+    if not rows * times < _MOST_ROWS:
+        return Undecidable("more rows than can be counted")
     # The more rows the fewer standard errors a bound is away, but never fewer than without skewness.
     unskewed = times * (_errors(statistics, confidence, power, factor, math.inf) / now) ** 2
     least, most = (unskewed, times) if times > 1 else (times, 1.0)
@@ -80,11 +86,12 @@ def _errors(statistics: Evidence | Paired, confidence: float, power: float, fact
     """Return how many standard errors `smallest_difference` is, with `times` as many rows."""
     degrees = _degrees(statistics)
     if isinstance(statistics, PairedEstimates):
-        bound = contrast_errors(confidence, degrees, abs(statistics.skewness_of_contrast(factor)) / math.sqrt(times))
+        skewness = abs(statistics.skewness_of_contrast(factor)) / math.sqrt(times)
+        bound = contrast_errors(confidence, degrees, min(skewness, 1.0))
     elif isinstance(statistics, PairedProportions):
         bound = quantile(confidence, degrees)
     else:
-        bound = bound_errors(confidence, degrees, abs(skewness_of(statistics)) / math.sqrt(times))
+        bound = bound_errors(confidence, degrees, min(abs(skewness_of(statistics)) / math.sqrt(times), 1.0))
     return bound + quantile(power, degrees)
 
 

@@ -12,7 +12,15 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from penstock.errors import InvalidValue
-from penstock.statistics.bounds import confidence_of, interval, level_of, lower_bound, method_of, upper_bound
+from penstock.statistics.bounds import (
+    confidence_of,
+    interval,
+    level_of,
+    lower_bound,
+    method_of,
+    skewed_quantile,
+    upper_bound,
+)
 from penstock.statistics.evidence import (
     Auc,
     Bounds,
@@ -209,6 +217,15 @@ def test_a_mean_of_a_few_huge_losses_is_bounded_by_cantelli_on_their_side_where_
     assert evidence_from_json(skewed.to_json()) == skewed
     old = {"kind": "mean", "value": 1.0, "standard_error": 0.1, "rows": 400}
     assert evidence_from_json(old) == Mean(1.0, 0.1, 400)
+
+
+@given(st.floats(0, 1), st.floats(0, 1), st.integers(2, 10**6), st.floats(0.5, 0.9999))
+def test_a_bound_is_never_nearer_for_a_longer_tail_or_for_less_confidence(
+    one: float, other: float, rows: int, confidence: float
+) -> None:
+    less, more = sorted((one, other))
+    assert skewed_quantile(confidence, rows, less) <= skewed_quantile(confidence, rows, more) * (1 + 1e-3)
+    assert skewed_quantile(confidence / 2 + 0.25, rows, one) <= skewed_quantile(confidence, rows, one) + 1e-9
 
 
 def test_what_is_shown_of_a_long_tail_is_no_further_than_one_mode_allows() -> None:

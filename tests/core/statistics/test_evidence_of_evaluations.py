@@ -457,6 +457,29 @@ def test_errors_of_any_size_are_measured_whatever_becomes_of_their_cubes(size: f
     assert found(of, "mean_absolute_error").value == pytest.approx(
         np.average(np.abs(error), weights=rows["w"] if "weight" in how else None), rel=1e-9
     )
+    assert {"evidence", "paired"} <= found(of, "mean_absolute_error").stats.keys()
     for measurement in of.measurements:
         for name, read in (("evidence", evidence_from_json), ("paired", paired_from_json)):
             assert name not in measurement.stats or read(measurement.stats[name])
+
+
+def test_labels_that_are_too_large_to_be_squared_leave_their_spread_undefined() -> None:
+    y = 1e160 * np.random.default_rng(6).normal(size=100)
+    of = measured(pd.DataFrame({"target": y, "said": y + 1e100}), "regression", (Said(), None), bootstrap=50)
+    assert found(of, "r2").value is None
+    assert found(of, "r2").cause == "the labels are too large to be squared"
+    assert found(of, "mean_absolute_error").value is not None
+
+
+def test_skewness_that_is_only_rounding_is_not_stored() -> None:
+    """A row that weighs as much as all others leaves little of their cubes, and so do losses far from 0."""
+    random = np.random.default_rng(8)
+    for weights in (np.where(np.arange(200) == 7, 1e5, 1.0), np.full(200, 1e-100), random.integers(1, 5, 200)):
+        rows = pd.DataFrame({"target": 0.0, "said": 4 + 0.8 * random.normal(size=200), "w": weights.astype(float)})
+        stats = found(measured(rows, "regression", (Said(), Said(0.9)), weight="w"), "mean_absolute_error").stats
+        u = weights * (rows["said"] - np.average(rows["said"], weights=weights)) / weights.max()
+        exact = float((u**3).sum() / (u**2).sum() ** 1.5 * math.sqrt(200))
+        skewness = stats["evidence"]["skewness"]
+        assert skewness is None or skewness == pytest.approx(exact, abs=0.05)
+        assert (skewness is None) == (weights.max() / weights.min() > 1e4 or weights.max() < 1e-90)
+        assert (stats["paired"]["third_cumulants"] is None) == (skewness is None)

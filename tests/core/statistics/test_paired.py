@@ -318,6 +318,22 @@ def test_a_long_tail_takes_as_many_rows_more_as_its_bounds_are_further_away(shar
     assert fifth < 2_000 * 5**2 / 2
 
 
+def test_rows_of_a_mean_that_hardly_any_sample_knows_are_enough_and_too_many_are_not_counted() -> None:
+    for skewness in (0.3, 0.6, 0.95):
+        mean = Mean(1.0, 0.1, 1_000, skewness * math.sqrt(1_000))
+        smallest = smallest_difference(mean, 0.975)
+        assert isinstance(smallest, float)
+        for share in (0.1, 0.7, 1.5):
+            needed = rows_needed(mean, 1_000, share * smallest, 0.975)
+            assert isinstance(needed, int)
+            again = smallest_difference(with_rows(mean, 1_000, needed / 1_000), 0.975)
+            assert isinstance(again, float)
+            assert again <= share * smallest * 1.01
+    assert isinstance(rows_needed(Mean(1.0, 0.1, 1_000, 3.0), 1_000, 1e-300, 0.975), Undecidable)
+    assert smallest_difference(Mean(1.0, 0.1, 1, 0.0), 0.975) == Undecidable("fewer than two rows")
+    assert isinstance(smallest_difference(Mean(1.0, 0.1, 100, 3.0), 1 - 1e-16), float)
+
+
 def test_power_without_variance_is_undecidable() -> None:
     for nothing in (Mean(0.2, 0.0, 10), Proportion(10, 10), PairedProportions(10, 0, 0, 0), Proportion(0, 0)):
         assert isinstance(smallest_difference(nothing, 0.95), Undecidable)

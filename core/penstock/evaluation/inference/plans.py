@@ -185,7 +185,8 @@ class RegressionPlan(Plan):
     def counted(self, rows: JudgedRows) -> Mapping[str, Any]:
         """Return labels, errors and their squares."""
         y = rows.truth.astype(np.float64)
-        sums: dict[str, NDArray[Any]] = {"y": y, "y²": y * y}
+        with np.errstate(over="ignore"):
+            sums: dict[str, NDArray[Any]] = {"y": y, "y²": y * y}
         scores, one_kind = {}, np.zeros(len(rows), dtype=np.intp)
         for model, answers in rows.answers.items():
             with np.errstate(over="ignore", invalid="ignore"):

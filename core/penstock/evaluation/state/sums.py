@@ -199,10 +199,11 @@ def squares(values: Floats, weights: Floats | None = None) -> tuple[Floats, Floa
 
 def product(one: Floats, other: Floats) -> tuple[Floats, Floats]:
     """Return (high, low) with high + low = one · other exactly."""
-    high = one * other
     one_high, one_low = _split(one)
     other_high, other_low = (one_high, one_low) if other is one else _split(other)
-    low = one_low * other_low - (((high - one_high * other_high) - one_low * other_high) - one_high * other_low)
+    with np.errstate(over="ignore", invalid="ignore"):
+        high = one * other
+        low = one_low * other_low - (((high - one_high * other_high) - one_low * other_high) - one_high * other_low)
     return high, np.where(np.isfinite(low), low, 0.0)
 
 

@@ -17,6 +17,7 @@ from penstock.model.evaluations import BASELINE, CANDIDATE
 from penstock.statistics.evidence import Mean, PairedEstimates
 
 _ROUGH = 2  # words for moments: their relative error is below 2^-32
+_ROUNDING, _SKEWNESS_KNOWN_TO = 2.0**-32, 1e-3
 _BETWEEN = {"²×": (CANDIDATE, CANDIDATE, BASELINE), "×²": (CANDIDATE, BASELINE, BASELINE)}  # third moments of both
 
 
@@ -84,7 +85,9 @@ class LossMeans:
         self._sums.update(sums, groups)
         self._moments.update(moments, groups)
         if weights is not None:
-            self._weights.update({"w": weights, "w²": weights * weights, "w³": weights**3}, groups)
+            with np.errstate(over="ignore"):
+                powers = {"w": weights, "w²": weights * weights, "w³": weights * weights * weights}
+            self._weights.update(powers, groups)
         counts = groups.counts()
         self.rows = counts + np.append(self.rows, np.zeros(len(counts) - len(self.rows), dtype=np.int64))
 
@@ -148,17 +151,28 @@ class LossMeans:
         return found
 
     def _third(self, models: tuple[str, str, str], loss: str) -> Floats:
-        """Return Σ w³(l − m)(l′ − m′)(l″ − m″) in each group."""
+        """Return Σ w³(l − m)(l′ − m′)(l″ − m″) in each group; NaN where little but rounding would be left."""
         one, two, three = models
         a, b, c = (self.means(model, loss) for model in models)
-        with np.errstate(invalid="ignore", over="ignore"):
-            found: Floats = (
-                self._cubes(loss, models)
-                - (a * self._cubes(loss, (two, three)) + b * self._cubes(loss, (one, three)))
-                - c * self._cubes(loss, (one, two))
-                + (b * c * self._cubes(loss, (one,)) + a * c * self._cubes(loss, (two,)))
-                + a * b * (self._cubes(loss, (three,)) - c * self._cubes(loss, ()))
+        with np.errstate(invalid="ignore", over="ignore", divide="ignore"):
+            terms = np.stack(
+                [
+                    self._cubes(loss, models),
+                    -a * self._cubes(loss, (two, three)),
+                    -b * self._cubes(loss, (one, three)),
+                    -c * self._cubes(loss, (one, two)),
+                    b * c * self._cubes(loss, (one,)),
+                    a * c * self._cubes(loss, (two,)),
+                    a * b * self._cubes(loss, (three,)),
+                    -a * b * c * self._cubes(loss, ()),
+                ]
             )
+            largest = np.sqrt(np.prod([self._second(model, model, loss) for model in models], axis=0))
+            known = np.abs(terms).sum(axis=0) * _ROUNDING < _SKEWNESS_KNOWN_TO * largest
+            if self._weighted:  # of tiny weights the cubes are lost
+                least = self._weights.total("w²") ** 1.5 / np.sqrt(self.rows)
+                known &= self._weights.total("w³") > 0.5 * least
+            found: Floats = np.where(known, terms.sum(axis=0), np.nan)
         return found
 
     def _cubes(self, loss: str, models: tuple[str, ...]) -> NDArray[Any]:
@@ -201,15 +215,11 @@ class LossMeans:
         ]
 
     def _skewness(self, model: str, loss: str) -> Floats:
-        """Return the skewness of each group's mean times √rows: without weights that of its losses.
-
-        NaN where they are nearly alike: what is left of their cubes is rounding.
-        """
+        """Return the skewness of each group's mean times √rows: without weights that of its losses; NaN: not known."""
         if not self._moments_kept:
             return self._given[model, loss][1]
-        spread, squares = self._second(model, model, loss), self._moments.total(self._squared(model, loss))
+        spread = self._second(model, model, loss)
         with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
-            spread = np.where(spread > 1e-6 * squares, spread, np.nan)
             found: Floats = np.sqrt(self.rows) * self._third((model, model, model), loss) / spread**1.5
         return found
 

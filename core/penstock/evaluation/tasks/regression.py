@@ -163,6 +163,7 @@ class RegressionState(TaskState):
         yield self._root(means["squared"][group], stats["squared"][group])
         squared = means["squared"][group] * weight
         constant = "" if spread > 0 else ("r2 needs two rows" if rows < 2 else "y is constant")
+        constant = "the labels are too large to be squared" if math.isnan(spread) else constant
         yield Found("r2", None, constant) if constant else Found("r2", 1 - squared / spread)
         about_mean = self._error_spread(model, group)
         explained = None if constant else 1 - about_mean / spread
@@ -198,7 +199,12 @@ class RegressionState(TaskState):
         return self._truth.exact("w", group) if self._weighted else Fraction(int(self.rows()[group]))
 
     def _spread(self, group: int) -> float:
-        """Return Σ w (y − ȳ)², from exact sums: without cancellation however far from 0 the labels are."""
+        """Return Σ w (y − ȳ)², from exact sums: without cancellation however far from 0 the labels are.
+
+        NaN where their squares are beyond what is summed.
+        """
+        if self._truth.lost("y²")[group]:
+            return math.nan
         weight = self._weight(group)
         if not weight > 0:
             return 0.0
