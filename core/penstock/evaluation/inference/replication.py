@@ -132,8 +132,9 @@ class Replication:
             theirs = values.get((group, BASELINE, metric.metric))
             if own is not None and of == CANDIDATE and _finite(theirs) and "paired" not in stats:
                 against = drawn(metric.metric, BASELINE, group)
-                tails = self._tails(metric.metric, group)
-                stats |= {} if against is None else replicates.paired(metric.value, theirs, own, against, **tails)
+                if against is not None:
+                    tails = self._tails(metric.metric, group)
+                    stats |= replicates.paired(metric.value, theirs, own, against, **tails)
             completed.append((group, of, metric._replace(stats=stats)))
         return completed
 

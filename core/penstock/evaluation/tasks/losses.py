@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from fractions import Fraction
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -150,29 +151,27 @@ class LossMeans:
             found: Floats = np.where(np.abs(spread) < 1e-9 * np.abs(products), 0.0, spread)
         return found
 
-    def _third(self, models: tuple[str, str, str], loss: str) -> Floats:
-        """Return Σ w³(l − m)(l′ − m′)(l″ − m″) in each group; NaN where little but rounding would be left."""
-        one, two, three = models
-        a, b, c = (self.means(model, loss) for model in models)
+    def _thirds(self, kinds: Sequence[tuple[str, str, str]], loss: str) -> list[Floats]:
+        """Return Σ w³(l − m)(l′ − m′)(l″ − m″) in each group, for each three models whose losses these are.
+
+        NaN where little but rounding would be left.
+        """
+        mean = {model: self.means(model, loss) for model in {model for models in kinds for model in models}}
+        cubes = cache(lambda *models: self._cubes(loss, models))
+        found: list[Floats] = []
         with np.errstate(invalid="ignore", over="ignore", divide="ignore"):
-            terms = np.stack(
-                [
-                    self._cubes(loss, models),
-                    -a * self._cubes(loss, (two, three)),
-                    -b * self._cubes(loss, (one, three)),
-                    -c * self._cubes(loss, (one, two)),
-                    b * c * self._cubes(loss, (one,)),
-                    a * c * self._cubes(loss, (two,)),
-                    a * b * self._cubes(loss, (three,)),
-                    -a * b * c * self._cubes(loss, ()),
-                ]
-            )
-            largest = np.sqrt(np.prod([self._second(model, model, loss) for model in models], axis=0))
-            known = np.abs(terms).sum(axis=0) * _ROUNDING < _SKEWNESS_KNOWN_TO * largest
-            if self._weighted:  # of tiny weights the cubes are lost
-                least = self._weights.total("w²") ** 1.5 / np.sqrt(self.rows)
-                known &= self._weights.total("w³") > 0.5 * least
-            found: Floats = np.where(known, terms.sum(axis=0), np.nan)
+            spread = {model: np.sqrt(self._second(model, model, loss)) for model in mean}
+            # Σw³ ≥ (Σw²)^1.5 / √rows; of tiny weights the cubes are lost.
+            least = self._weights.total("w²") ** 1.5 / np.sqrt(self.rows) if self._weighted else np.zeros(1)
+            for one, two, three in kinds:
+                a, b, c = mean[one], mean[two], mean[three]
+                terms = (
+                    *(cubes(one, two, three), -a * cubes(two, three), -b * cubes(one, three), -c * cubes(one, two)),
+                    *(b * c * cubes(one), a * c * cubes(two), a * b * cubes(three), -a * b * c * cubes()),
+                )
+                rounding = sum(np.abs(term) for term in terms) * _ROUNDING
+                known = rounding < _SKEWNESS_KNOWN_TO * spread[one] * spread[two] * spread[three]
+                found.append(np.where(known & (cubes() > least / 2), sum(terms), np.nan))
         return found
 
     def _cubes(self, loss: str, models: tuple[str, ...]) -> NDArray[Any]:
@@ -220,7 +219,7 @@ class LossMeans:
             return self._given[model, loss][1]
         spread = self._second(model, model, loss)
         with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
-            found: Floats = np.sqrt(self.rows) * self._third((model, model, model), loss) / spread**1.5
+            found: Floats = np.sqrt(self.rows) * self._thirds([(model, model, model)], loss)[0] / spread**1.5
         return found
 
     def paired(self, loss: str) -> list[dict[str, Any]]:
@@ -246,9 +245,9 @@ class LossMeans:
 
     def _third_cumulants(self, loss: str) -> list[list[float]]:
         """Return those of the two means in each group, as `PairedEstimates` has them."""
-        kinds = ((CANDIDATE,) * 3, *_BETWEEN.values(), (BASELINE,) * 3)
+        kinds = [(CANDIDATE, CANDIDATE, CANDIDATE), *_BETWEEN.values(), (BASELINE, BASELINE, BASELINE)]
         with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
-            found = np.stack([self._third(models, loss) for models in kinds], axis=1) / self._total()[:, None] ** 3
+            found = np.stack(self._thirds(kinds, loss), axis=1) / self._total()[:, None] ** 3
         cumulants: list[list[float]] = found.tolist()
         return cumulants
 
