@@ -250,7 +250,7 @@ def r2(of: ErrorSums, whole: ErrorSums) -> Floats:
     By their own quotients few rows would spread it further than fresh samples do (core/adr/0010). Undefined where the
     labels are so far from 0 that their spread is lost in rounding.
     """
-    about, spread = _about_means(whole, whole)
+    about, spread = _spreads(whole)
     return 1 - _divided(about, spread) + contributions_to_r2(of, whole)
 
 
@@ -260,16 +260,20 @@ def contributions_to_r2(of: ErrorSums, whole: ErrorSums) -> Floats:
     R² is 1 − Σe²/Σ(y − ȳ)², so a row contributes that quotient times its (y − ȳ)², less its e², over Σ(y − ȳ)².
     """
     of_errors, of_labels = _about_means(of, whole)
-    about, spread = _about_means(whole, whole)
+    about, spread = _spreads(whole)
     return _divided(_divided(about, spread) * of_labels - of_errors, spread)
+
+
+def _spreads(whole: ErrorSums) -> tuple[Floats, Floats]:
+    """Return the spread of errors and that of labels; NaN where that is lost in rounding."""
+    about, spread = _about_means(whole, whole)
+    return about, np.where(spread > 1e-9 * whole.y_squared, spread, np.nan)
 
 
 def _about_means(of: ErrorSums, whole: ErrorSums) -> tuple[Floats, Floats]:
     """Return the sums of squared errors and of squared labels about their means in the `whole`."""
     mean_y = whole.y / whole.rows
     spread = of.y_squared - 2 * mean_y * of.y + mean_y**2 * of.rows
-    if of is whole:
-        spread = np.where(spread > 1e-9 * of.y_squared, spread, np.nan)
     if of.error is None or whole.error is None:
         return of.squared_error, spread
     mean = whole.error / whole.rows
